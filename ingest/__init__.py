@@ -1,0 +1,1 @@
+"""Folders in, published revisions out: discover, parse, chunk, embed, write."""

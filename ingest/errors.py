@@ -1,0 +1,29 @@
+"""Errors of ingestion.
+
+    IngestError
+    ├── SourceUnavailableError   the folder is missing or cannot be listed: nothing is removed from the index
+    ├── ParseError               a file cannot be read as what it claims to be (permanent)
+    └── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
+"""
+
+from __future__ import annotations
+
+from retrieval.errors import FootnoteError
+
+
+class IngestError(FootnoteError):
+    """Root of ingestion's errors."""
+
+
+class SourceUnavailableError(IngestError):
+    """A source cannot be listed; its documents stay as they are."""
+
+
+class ParseError(IngestError):
+    """A file cannot be read as what it claims to be. The same bytes will fail again."""
+
+
+class FileUnreadableError(IngestError):
+    """A file vanished, changed while it was read, or may not be opened."""
+
+    retryable = True

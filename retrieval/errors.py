@@ -1,0 +1,68 @@
+"""Errors of the index, and the root of every error that Footnote raises on purpose.
+
+    FootnoteError                  what, which, why, and what to do; never a secret, never document text
+    ├── ConfigurationError         a setting is missing, unknown or contradicts another
+    ├── ExtraMissingError          an optional dependency is not installed
+    ├── WeightsError               model files cannot be had or are not the ones expected
+    ├── DatabaseUnavailableError   the database cannot be reached (retryable)
+    ├── SchemaOutdatedError        the database's schema is older or newer than this release
+    ├── NotFoundError              a collection, document, revision, source or key does not exist
+    ├── InvalidRequestError        the caller asked for something that cannot be
+    ├── IndexMismatchError         the configured embedder is not the one the index was built with
+    └── ModelError                 an embedder or reranker failed while running
+
+`ingest.errors` and `generation.errors` derive from the same root.
+"""
+
+from __future__ import annotations
+
+
+class FootnoteError(Exception):
+    """Root of Footnote's errors. `str(error)` is fit to be shown to a person."""
+
+    retryable: bool = False
+
+
+class ConfigurationError(FootnoteError):
+    """A setting is missing, unknown, or contradicts another."""
+
+
+class ExtraMissingError(FootnoteError):
+    """An optional dependency is not installed; the message names the extra."""
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the '{extra}' extra, which is not installed. "
+            f"Install it with: pip install 'footnote-service[{extra}]'"
+        )
+        self.extra = extra
+
+
+class WeightsError(FootnoteError):
+    """Model files cannot be had, or are not the ones expected."""
+
+
+class DatabaseUnavailableError(FootnoteError):
+    """The database cannot be reached; the same call may succeed later."""
+
+    retryable = True
+
+
+class SchemaOutdatedError(FootnoteError):
+    """The database's schema does not fit this release."""
+
+
+class NotFoundError(FootnoteError):
+    """Something asked for by name or id does not exist, or not for this caller."""
+
+
+class InvalidRequestError(FootnoteError):
+    """The caller asked for something that cannot be: an empty question, an absurd k."""
+
+
+class IndexMismatchError(FootnoteError):
+    """The configured embedder is not the one the index was built with."""
+
+
+class ModelError(FootnoteError):
+    """An embedder or reranker failed while running."""
