@@ -1,9 +1,9 @@
 """Errors of ingestion.
 
-    IngestError
-    ├── SourceUnavailableError   the folder is missing or cannot be listed: nothing is removed from the index
-    ├── ParseError               a file cannot be read as what it claims to be (permanent)
-    └── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
+IngestError
+├── SourceUnavailableError   the folder is missing or cannot be listed: nothing is removed from the index
+├── ParseError               a file cannot be read as what it claims to be (permanent)
+└── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
 """
 
 from __future__ import annotations

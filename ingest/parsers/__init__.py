@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePath
+from types import MappingProxyType
 from typing import Literal, Protocol
+
+ParserKind = Literal["plain", "markdown", "html", "pdf", "office"]
+
+PARSER_KINDS: Mapping[str, ParserKind] = MappingProxyType(
+    {
+        ".txt": "plain",
+        ".text": "plain",
+        ".log": "plain",
+        ".md": "markdown",
+        ".markdown": "markdown",
+        ".html": "html",
+        ".htm": "html",
+        ".xhtml": "html",
+        ".pdf": "pdf",
+        ".docx": "office",
+    }
+)
+"""Which parser reads a lower-case extension. A table, so that a folder can be listed without importing any parser."""
 
 BlockKind = Literal["heading", "paragraph", "list_item", "table", "code"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A span of the parsed text. `level` is the heading's level from 1, and None for every other kind."""
+    """A span of the parsed text.
+
+    level: a heading's level from 1; None for every other kind.
+    heading: a heading's words on one line, without markup; None for every other kind.
+    """
 
     kind: BlockKind
     char_start: int
     char_end: int
     level: int | None = None
+    heading: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +74,40 @@ class Parser(Protocol):
     def parse(self, content: bytes, *, file_name: str) -> ParsedDocument:
         """Parse `content`. Raises `ingest.errors.ParseError` with a reason fit to be shown."""
         ...
+
+
+def parser_kind(file_name: str) -> ParserKind | None:
+    """Which parser reads a file of this name, by its extension; None if none does."""
+    return PARSER_KINDS.get(PurePath(file_name).suffix.lower())
+
+
+@cache
+def load_parser(kind: ParserKind) -> Parser:
+    """The parser of this kind, built once; its libraries are imported here and not before."""
+    match kind:
+        case "plain":
+            from ingest.parsers.plain import PlainParser
+
+            return PlainParser()
+        case "markdown":
+            from ingest.parsers.markdown import MarkdownParser
+
+            return MarkdownParser()
+        case "html":
+            from ingest.parsers.html import HtmlParser
+
+            return HtmlParser()
+        case "pdf":
+            from ingest.parsers.pdf import PdfParser
+
+            return PdfParser()
+        case "office":
+            from ingest.parsers.office import OfficeParser
+
+            return OfficeParser()
+
+
+def parser_for(file_name: str) -> Parser | None:
+    """The parser for a file of this name, or None if its extension is not one that Footnote reads."""
+    kind = parser_kind(file_name)
+    return None if kind is None else load_parser(kind)

@@ -1,0 +1,133 @@
+"""The pipeline: one file, from its bytes to a published revision.
+
+    fetch → compare → parse → chunk → embed → publish
+
+Every step may fail for this file alone; what concerns all files (the database is away) ends the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.catalog import KnownDocument, SourceRecord, touch_document
+from ingest.chunking import ChunkPolicy, chunk_document
+from ingest.parsers import ParsedDocument, parser_for
+from ingest.sources import FoundFile, Source
+from retrieval.database import Database
+from retrieval.embedders import Embedder
+from retrieval.publishing import DocumentChangedError, RevisionDraft, hash_text, publish, texts_to_embed
+from retrieval.stores import Index, VectorStore
+
+Outcome = Literal["added", "updated", "unchanged"]
+
+# Another run may publish the same document in between; more often than this means that something else is wrong.
+_ATTEMPTS = 3
+
+
+class DocumentEmbedder(Protocol):
+    """Embeds texts, in order, as unit rows: float32 of shape (len(texts), dimension)."""
+
+    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+class DocumentParser(Protocol):
+    """Parses a file's content away from this process. Raises `ParseError`."""
+
+    async def parse(self, content: bytes, *, file_name: str) -> ParsedDocument: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """What became of a file."""
+
+    outcome: Outcome
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The parts that a file passes through; owned and closed by whoever built them."""
+
+    database: Database
+    store: VectorStore
+    index: Index
+    parser: DocumentParser
+    embedder: Embedder
+    document_embedder: DocumentEmbedder
+    chunk_policy: ChunkPolicy
+    max_file_bytes: int
+
+    def recipe(self, path: str) -> str | None:
+        """How a file of this name is made into chunks, or None where no parser reads it.
+
+        A document is made anew when its recipe changes, even if its file did not.
+        """
+        parser = parser_for(path)
+        return None if parser is None else f"{parser.name}; {self.chunk_policy}"
+
+    async def index_file(
+        self, source: Source, record: SourceRecord, found: FoundFile, known: KnownDocument | None
+    ) -> Indexed:
+        """Bring one file into the index. Raises `ParseError`, `FileUnreadableError`, `ModelError` for this file,
+        `DatabaseUnavailableError` for all."""
+        content = await asyncio.to_thread(source.fetch, found, max_bytes=self.max_file_bytes)
+        content_hash = hashlib.sha256(content).digest()
+        recipe = self.recipe(found.path)
+        assert recipe is not None, "files without a parser are skipped by the plan"
+        if known is not None and (known.content_hash, known.recipe) == (content_hash, recipe):
+            await touch_document(
+                self.database, known.id, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns
+            )
+            return Indexed(outcome="unchanged", chunks=0)
+        parsed = await self.parser.parse(content, file_name=PurePosixPath(found.path).name)
+        draft = await asyncio.to_thread(self._draft, record, found, parsed, content_hash, recipe)
+        await self._publish(draft)
+        return Indexed(outcome="added" if known is None else "updated", chunks=len(draft.chunks))
+
+    def _draft(
+        self, record: SourceRecord, found: FoundFile, parsed: ParsedDocument, content_hash: bytes, recipe: str
+    ) -> RevisionDraft:
+        chunks = chunk_document(parsed, policy=self.chunk_policy, count_tokens=self.embedder.count_tokens)
+        title = parsed.title or title_from_path(found.path)
+        return RevisionDraft(
+            source_id=record.id,
+            path=found.path,
+            media_type=parsed.media_type,
+            title=title,
+            text=parsed.text,
+            page_starts=parsed.page_starts,
+            chunks=chunks,
+            text_hashes=tuple(hash_text(chunk.embedding_text(title)) for chunk in chunks),
+            content_hash=content_hash,
+            size_bytes=found.size_bytes,
+            mtime_ns=found.mtime_ns,
+            recipe=recipe,
+            readers=record.readers,
+        )
+
+    async def _publish(self, draft: RevisionDraft) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            missing = await texts_to_embed(self.database, draft)
+            vectors = await self.document_embedder.embed_documents(list(missing.values()))
+            try:
+                await publish(
+                    self.database, self.store, self.index, draft, dict(zip(missing, vectors, strict=True))
+                )
+            except DocumentChangedError:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return
+
+
+def title_from_path(path: str) -> str:
+    """A title for a document that does not name its own: the file's name in words."""
+    return " ".join(PurePosixPath(path).stem.replace("_", " ").replace("-", " ").split())

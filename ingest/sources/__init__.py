@@ -1,0 +1,78 @@
+"""The sources: where documents come from. One contract (`tests/ingest/test_sources.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+SourceKind = Literal["folder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A file as a listing found it. `path` is relative to the source, undecodable bytes percent-encoded."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    # What `fetch` opens; for a folder the path in the form that the operating system knows.
+    locator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file or folder that is left out, and why, in words for a person."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlisted:
+    """A part of the source that could not be listed: what is known below it stays as it is."""
+
+    path: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Everything a source holds, in path order."""
+
+    files: tuple[FoundFile, ...]
+    skipped: tuple[Skipped, ...]
+    unlisted: tuple[Unlisted, ...]
+
+
+class Source(Protocol):
+    """A place that can be listed and read. Synchronous: callers run it in a thread."""
+
+    def discover(self, *, below: str = "") -> Listing:
+        """List all files, or those at and below the relative path `below`. Raises `SourceUnavailableError`."""
+        ...
+
+    def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
+        """Read a file whole. Raises `FileUnreadableError` where it vanished, changed while it was read, may not be
+        opened or has grown past `max_bytes`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """Which source to open. `include` and `exclude` are patterns as in .gitignore files."""
+
+    kind: SourceKind
+    location: Path
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+
+def load_source(spec: SourceSpec) -> Source:
+    """Open the source that `spec` names."""
+    match spec.kind:
+        case "folder":
+            from ingest.sources.folder import FolderSource
+
+            return FolderSource(spec.location, include=spec.include, exclude=spec.exclude)

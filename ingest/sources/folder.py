@@ -1,0 +1,153 @@
+"""A folder of files, or a single file.
+
+Hidden files and folders are left out, symbolic links to folders are not followed (so there are no loops), and a link to
+a file counts only where the file lies inside the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from ingest.errors import FileUnreadableError, SourceUnavailableError
+from ingest.sources import FoundFile, Listing, Skipped, Unlisted
+
+
+def printable_path(path: str) -> str:
+    """Return an operating-system path as Unicode, each undecodable byte as %XX."""
+    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
+
+
+class FolderSource:
+    """Lists and reads the files below `root`."""
+
+    def __init__(self, root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._root = root
+        self._include = GitIgnoreSpec.from_lines(include) if include else None
+        self._exclude = GitIgnoreSpec.from_lines(exclude)
+
+    def discover(self, *, below: str = "") -> Listing:
+        start = self._root / below if below else self._root
+        listing = _Listing()
+        try:
+            status = start.stat()
+        except OSError as exc:
+            raise SourceUnavailableError(
+                f"'{printable_path(str(start))}' cannot be read: {exc.strerror}. "
+                "Nothing that is indexed from it was changed."
+            ) from exc
+        if stat.S_ISDIR(status.st_mode):
+            self._walk(str(start), below, listing)
+        else:
+            self._file(str(start), below or self._root.name, status, listing)
+        return Listing(
+            files=tuple(sorted(listing.files, key=lambda found: found.path)),
+            skipped=tuple(listing.skipped),
+            unlisted=tuple(listing.unlisted),
+        )
+
+    def _walk(self, folder: str, relative: str, listing: _Listing) -> None:
+        pending = [(folder, relative)]
+        while pending:
+            directory, prefix = pending.pop()
+            try:
+                with os.scandir(directory) as entries:
+                    for entry in sorted(entries, key=lambda e: e.name):
+                        path = f"{prefix}/{entry.name}" if prefix else entry.name
+                        if self._entry(entry, path, listing):
+                            pending.append((entry.path, path))
+            except OSError as exc:
+                if directory == folder:
+                    raise SourceUnavailableError(
+                        f"the folder '{printable_path(folder)}' cannot be listed: {exc.strerror}. "
+                        "Nothing that is indexed from it was changed."
+                    ) from exc
+                reason = f"the folder cannot be listed: {exc.strerror}"
+                listing.unlisted.append(Unlisted(path=printable_path(prefix), error=reason))
+
+    def _entry(self, entry: os.DirEntry[str], path: str, listing: _Listing) -> bool:
+        """Take note of an entry; True where it is a folder to go into."""
+        shown = printable_path(path)
+        if entry.name.startswith("."):
+            listing.skipped.append(Skipped(path=shown, reason="hidden"))
+            return False
+        if entry.is_symlink() and (reason := self._refuse_link(entry)):
+            listing.skipped.append(Skipped(path=shown, reason=reason))
+            return False
+        try:
+            status = entry.stat()
+        except OSError as exc:
+            listing.unlisted.append(Unlisted(path=shown, error=f"it cannot be looked at: {exc.strerror}"))
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            if self._exclude.match_file(f"{shown}/"):
+                listing.skipped.append(Skipped(path=f"{shown}/", reason="excluded by rule"))
+                return False
+            return True
+        self._file(entry.path, path, status, listing)
+        return False
+
+    def _refuse_link(self, entry: os.DirEntry[str]) -> str | None:
+        try:
+            target = Path(entry.path).resolve(strict=True)
+        except (OSError, RuntimeError):
+            return "a symbolic link that leads nowhere"
+        if target.is_dir():
+            return "a symbolic link to a folder; add that folder itself"
+        if not target.is_relative_to(self._root.resolve()):
+            return "a symbolic link that leads out of the folder"
+        return None
+
+    def _file(self, locator: str, path: str, status: os.stat_result, listing: _Listing) -> None:
+        shown = printable_path(path)
+        if not stat.S_ISREG(status.st_mode):
+            reason = "not a regular file"
+        elif shown.rpartition("/")[2].startswith("~$"):
+            reason = "an office program's lock file"
+        elif self._exclude.match_file(shown) or (self._include and not self._include.match_file(shown)):
+            reason = "excluded by rule"
+        elif status.st_size == 0:
+            reason = "empty"
+        else:
+            listing.files.append(
+                FoundFile(path=shown, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, locator=locator)
+            )
+            return
+        listing.skipped.append(Skipped(path=shown, reason=reason))
+
+    def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
+        return _read(found, max_bytes)
+
+
+class _Listing:
+    def __init__(self) -> None:
+        self.files: list[FoundFile] = []
+        self.skipped: list[Skipped] = []
+        self.unlisted: list[Unlisted] = []
+
+
+def _read(found: FoundFile, max_bytes: int) -> bytes:
+    """The file's content, checked to be one state of it: not grown, shrunk or replaced while it was read."""
+    try:
+        # O_NONBLOCK: a file replaced by a FIFO since the listing must not hang the run.
+        descriptor = os.open(found.locator, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise FileUnreadableError("it was replaced by something that is not a regular file")
+            content = file.read(max_bytes + 1)
+            after = os.fstat(descriptor)
+    except OSError as exc:
+        raise FileUnreadableError(f"it cannot be read: {exc.strerror}") from exc
+    if len(content) > max_bytes:
+        raise FileUnreadableError(
+            f"it has {before.st_size:,} bytes; at most {max_bytes:,} are read (ingest.max_file_bytes)"
+        )
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise FileUnreadableError("it changed while it was read; the next run takes it")
+    return content

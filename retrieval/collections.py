@@ -1,0 +1,48 @@
+"""Collections: named sets of documents that are searched together."""
+
+from __future__ import annotations
+
+import re
+
+from retrieval.database import Database, query
+from retrieval.errors import InvalidRequestError, NotFoundError
+from retrieval.records import Collection
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def check_collection_name(name: str) -> str:
+    """Return `name`, or raise `InvalidRequestError` where it is not fit to be a collection's name."""
+    if not NAME.fullmatch(name):
+        raise InvalidRequestError(
+            f"{name[:80]!r} cannot be the name of a collection: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
+            "starting with a letter or digit."
+        )
+    return name
+
+
+async def find_collection(database: Database, name: str) -> Collection:
+    """The collection of that name. Raises `NotFoundError`."""
+    row = await database.fetch_one(query("collections.find"), {"name": name})
+    if row is None:
+        raise NotFoundError(
+            f"there is no collection {name[:80]!r}. Collections come to be by ingesting into them: "
+            "footnote ingest PATH --collection NAME."
+        )
+    return Collection(**row)
+
+
+async def ensure_collection(database: Database, name: str, *, language: str = "english") -> Collection:
+    """The collection of that name, made where it does not exist."""
+    existing = await database.fetch_one(query("collections.find"), {"name": check_collection_name(name)})
+    row = existing or await database.fetch_one(
+        query("collections.ensure"), {"name": name, "language": language}
+    )
+    assert row is not None, "an upsert returns its row"
+    return Collection(**row)
+
+
+async def allow_outside(database: Database, name: str, *, allow: bool) -> None:
+    """Say whether passages of a collection may be sent to a language model declared outside."""
+    if not await database.execute(query("collections.allow_outside"), {"name": name, "allow": allow}):
+        await find_collection(database, name)

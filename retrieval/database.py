@@ -1,0 +1,153 @@
+"""The connection to Postgres: a bounded pool, transactions, snapshots, and the named queries of `sql/queries`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from retrieval.errors import ConfigurationError, DatabaseUnavailableError
+
+SQL_DIRECTORY = Path(__file__).resolve().parent.parent / "sql"
+
+Connection = AsyncConnection[DictRow]
+
+
+@cache
+def _room(room: str) -> dict[str, LiteralString]:
+    text = (SQL_DIRECTORY / "queries" / f"{room}.sql").read_text(encoding="utf-8")
+    queries: dict[str, LiteralString] = {}
+    for part in text.split("-- name: ")[1:]:
+        name, _, body = part.partition("\n")
+        queries[name.strip()] = body.strip()
+    return queries
+
+
+def query(name: LiteralString) -> LiteralString:
+    """Return the named query "room.name" from `sql/queries/room.sql`."""
+    room, _, short = name.partition(".")
+    return _room(room)[short]
+
+
+class Database:
+    """A pool of connections. Rows are dictionaries; vectors travel in pgvector's binary form.
+
+    Raises `DatabaseUnavailableError` where the server cannot be reached, also in mid-work.
+    """
+
+    def __init__(self, dsn: str, *, max_connections: int = 8, connect_timeout_s: float = 10.0) -> None:
+        self._where = _describe(dsn)
+        self._timeout_s = connect_timeout_s
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=max_connections,
+            timeout=connect_timeout_s,
+            connection_class=AsyncConnection[DictRow],
+            kwargs={"row_factory": dict_row, "autocommit": True, "application_name": "footnote"},
+            configure=register_vector_async,
+            check=AsyncConnectionPool.check_connection,
+            reconnect_timeout=connect_timeout_s,
+            open=False,
+            name="footnote",
+        )
+
+    async def __aenter__(self) -> Database:
+        try:
+            await self._pool.open(wait=True, timeout=self._timeout_s)
+        except (PoolTimeout, psycopg.OperationalError) as exc:
+            await self._pool.close()
+            raise self._unavailable(exc) from exc
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    def _unavailable(self, cause: Exception | None = None) -> DatabaseUnavailableError:
+        sqlstate = getattr(cause, "sqlstate", None)
+        if (
+            isinstance(cause, psycopg.Error)
+            and sqlstate is not None
+            and not sqlstate.startswith(("08", "57"))
+        ):
+            # The server answered and refused: full disk, no more connections, deadlock. Its own words are the reason.
+            return DatabaseUnavailableError(
+                f"the database ({self._where}) could not do its work: {cause.diag.message_primary} "
+                f"(SQLSTATE {sqlstate})."
+            )
+        return DatabaseUnavailableError(
+            f"the database ({self._where}) cannot be reached or went away. "
+            "Nothing that was reported as done is lost; start it and try again."
+        )
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit mode."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as exc:
+            raise self._unavailable(exc) from exc
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction: everything in it happens, or nothing."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """A read-only transaction that sees one state of the index throughout, whatever is published meanwhile."""
+        async with self.connection() as connection:
+            await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+            await connection.set_read_only(True)
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                if not connection.closed:
+                    await connection.set_isolation_level(None)
+                    await connection.set_read_only(None)
+
+    async def fetch_all(
+        self, statement: LiteralString, parameters: dict[str, Any] | None = None
+    ) -> list[DictRow]:
+        """Run one statement by itself and return all of its rows."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall()
+
+    async def fetch_one(
+        self, statement: LiteralString, parameters: dict[str, Any] | None = None
+    ) -> DictRow | None:
+        """Run one statement by itself and return its first row, or None."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchone()
+
+    async def execute(self, statement: LiteralString, parameters: dict[str, Any] | None = None) -> int:
+        """Run one statement by itself and return how many rows it touched."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return cursor.rowcount
+
+
+def _describe(dsn: str) -> str:
+    """Host and database of a connection string, without user or password."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as exc:
+        raise ConfigurationError(
+            "database.dsn (FOOTNOTE_DATABASE__DSN) is not a connection string that Postgres understands. "
+            "It looks like postgresql://user:password@host:5432/database."
+        ) from exc
+    host = parts.get("host") or "local socket"
+    return f"'{parts.get('dbname') or 'default'}' at {host}"

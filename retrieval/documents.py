@@ -1,0 +1,71 @@
+"""Reading documents and the texts of their revisions."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from retrieval.database import Database, query
+from retrieval.errors import NotFoundError
+from retrieval.records import Document, Revision, Scope
+
+_NIL = UUID(int=0)
+
+
+def _principals(scope: Scope) -> list[str] | None:
+    return None if scope.principals is None else sorted(scope.principals)
+
+
+def _document(row: DictRow) -> Document:
+    return Document(**{**row, "readers": tuple(row["readers"])})
+
+
+async def list_documents(
+    database: Database,
+    collection: str,
+    *,
+    scope: Scope,
+    after: tuple[str, UUID] = ("", _NIL),
+    limit: int = 100,
+) -> list[Document]:
+    """Up to `limit` current documents of a collection that the scope may see, in (path, id) order after `after`."""
+    rows = await database.fetch_all(
+        query("documents.list"),
+        {
+            "collection": collection,
+            "principals": _principals(scope),
+            "after_path": after[0],
+            "after_id": after[1],
+            "limit": limit,
+        },
+    )
+    return [_document(row) for row in rows]
+
+
+async def find_document(database: Database, document_id: UUID, *, scope: Scope) -> Document:
+    """The document of that id. Raises `NotFoundError`, the same for one that the scope may not see."""
+    row = await database.fetch_one(
+        query("documents.find"), {"document_id": document_id, "principals": _principals(scope)}
+    )
+    if row is None:
+        raise NotFoundError(f"there is no document {document_id}.")
+    return _document(row)
+
+
+async def find_revision(
+    database: Database, document_id: UUID, *, revision: int | None = None, scope: Scope
+) -> Revision:
+    """A revision with its whole text: the newest where no number is given. Raises `NotFoundError`."""
+    row = await database.fetch_one(
+        query("documents.revision"),
+        {"document_id": document_id, "revision": revision, "principals": _principals(scope)},
+    )
+    if row is None:
+        which = (
+            f"document {document_id}"
+            if revision is None
+            else f"revision {revision} of document {document_id}"
+        )
+        raise NotFoundError(f"there is no {which}, or its text is no longer kept.")
+    return Revision(**{**row, "page_starts": tuple(row["page_starts"])})

@@ -1,0 +1,110 @@
+"""The vector stores: where an index keeps its vectors. One contract (`tests/retrieval/test_stores.py`).
+
+Postgres stays the authority for what is current and for who may read: a store may return a chunk that has just gone,
+and search drops it; it must never lose one that is current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.database import Connection
+from retrieval.records import Scope
+
+StoreKind = Literal["pgvector", "qdrant", "memory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """The vectors of one collection under one embedder identity."""
+
+    id: int
+    collection_id: int
+    store: StoreKind
+    embedder_hash: str
+    embedder: str
+    dimension: int
+
+
+class VectorStore(Protocol):
+    """Holds unit vectors by chunk id. `connection` is the caller's Postgres transaction: pgvector writes and reads
+    inside it, so that vectors and chunks are published together; stores that live elsewhere ignore it."""
+
+    kind: StoreKind
+
+    async def create(self, index: Index, connection: Connection) -> None:
+        """Make room for an index's vectors. Doing it twice is no error."""
+        ...
+
+    async def drop(self, index: Index, connection: Connection) -> None: ...
+
+    async def write(
+        self,
+        index: Index,
+        chunk_ids: Sequence[int],
+        vectors: NDArray[np.float32],
+        *,
+        document_id: UUID,
+        readers: Sequence[str],
+        connection: Connection,
+    ) -> None:
+        """Add vectors, float32 of shape (len(chunk_ids), dimension), before the chunks are published."""
+        ...
+
+    async def forget(self, index: Index, chunk_ids: Sequence[int]) -> None:
+        """Drop vectors of chunks that are gone; called after that was committed."""
+        ...
+
+    async def set_readers(self, index: Index, document_id: UUID, readers: Sequence[str]) -> None:
+        """Update the copy of a document's readers that filters use, where the store keeps one."""
+        ...
+
+    async def nearest(
+        self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
+    ) -> list[tuple[int, float]]:
+        """The `limit` chunks of highest cosine that the scope may see, best first, ties by chunk id."""
+        ...
+
+    async def cosines(
+        self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
+    ) -> Mapping[int, float]:
+        """Cosines of given chunks. Chunks that the store does not hold are left out."""
+        ...
+
+    async def count(self, index: Index, connection: Connection) -> int: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSpec:
+    """Which store to use. For "qdrant": a server's `url` and `api_key`, or a local `path`."""
+
+    kind: StoreKind = "pgvector"
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    path: Path | None = None
+
+
+def load_store(spec: StoreSpec) -> VectorStore:
+    """Build the store that `spec` names. Raises `ExtraMissingError`."""
+    match spec.kind:
+        case "pgvector":
+            from retrieval.stores.pgvector import PgvectorStore
+
+            return PgvectorStore()
+        case "qdrant":
+            from retrieval.stores.qdrant import QdrantStore
+
+            return QdrantStore(url=spec.url, api_key=spec.api_key, path=spec.path)
+        case "memory":
+            from retrieval.stores.memory import MemoryStore
+
+            return MemoryStore()

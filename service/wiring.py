@@ -1,0 +1,225 @@
+"""Wiring: the only place that builds things, and closes them again in the opposite order.
+
+open_database(settings)   the database alone, its server started and its schema checked
+open_footnote(settings)   everything: database, models, store, search, answers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from generation.answer import AnswerPolicy, answer_question
+from generation.answers import Answer
+from generation.llms import LLM, LLMSpec, load_llm
+from ingest.chunking import ChunkPolicy
+from ingest.parsing import ParserPool
+from ingest.pipeline import Pipeline
+from retrieval.batching import EmbeddingBatcher, ScoringBatcher
+from retrieval.collections import ensure_collection, find_collection
+from retrieval.database import Database
+from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
+from retrieval.indexes import ensure_index
+from retrieval.records import Hit, Scope
+from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
+from retrieval.search import Searcher, SearchPolicy, check_question
+from retrieval.stores import StoreSpec, VectorStore, load_store
+from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
+from service.embedded_postgres import EmbeddedPostgres
+from service.migrations import check_schema, migrate
+from service.settings import Settings
+
+Report = Callable[[str], None]
+
+# How many passages an answer is made from where the caller does not say.
+DEFAULT_K = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footnote:
+    """The built service. Owned by `open_footnote`; nothing here needs closing by its users."""
+
+    settings: Settings
+    database: Database
+    store: VectorStore
+    embedder: Embedder
+    reranker: Reranker
+    embedding: EmbeddingBatcher
+    scoring: ScoringBatcher
+    searcher: Searcher
+    llm: LLM | None
+    answer_policy: AnswerPolicy
+
+    async def search(self, collection: str, question: str, *, k: int, scope: Scope) -> list[Hit]:
+        """The best `k` passages of a collection for a question."""
+        return await self.searcher.search(
+            await find_collection(self.database, collection), question, k=k, scope=scope
+        )
+
+    async def ask(self, collection: str, question: str, *, k: int = DEFAULT_K, scope: Scope) -> Answer:
+        """Answer a question from a collection, every sentence cited, or refuse."""
+        question = check_question(question)
+        found = await find_collection(self.database, collection)
+        hits = await self.searcher.search(found, question, k=k, scope=scope)
+        return await answer_question(
+            question,
+            hits,
+            scorer=self.scoring,
+            llm=self.llm,
+            allow_outside=found.allow_outside,
+            policy=self.answer_policy,
+        )
+
+    async def pipeline(self, collection: str, parser: ParserPool) -> Pipeline:
+        """The way of files into a collection, which is made where it does not exist."""
+        made = await ensure_collection(self.database, collection)
+        return Pipeline(
+            database=self.database,
+            store=self.store,
+            index=await ensure_index(self.database, made, self.embedder.identity, self.store),
+            parser=parser,
+            embedder=self.embedder,
+            document_embedder=self.embedding,
+            chunk_policy=ChunkPolicy(max_tokens=self.settings.chunking.max_tokens),
+            max_file_bytes=self.settings.ingest.max_file_bytes,
+        )
+
+    def parser_pool(self) -> ParserPool:
+        """Worker processes that parse; to be entered and left by the caller."""
+        return ParserPool(
+            workers=self.settings.ingest.parse_workers, time_limit_s=self.settings.ingest.parse_timeout_s
+        )
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, *, report: Report) -> AsyncIterator[Database]:
+    """The database, its embedded server started where none is configured, its schema checked.
+
+    The embedded server migrates itself; an outside one has to be migrated by `footnote migrate`.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.database.dsn is None:
+            server = EmbeddedPostgres(settings.home / "postgres", report=report)
+            await asyncio.to_thread(server.__enter__)
+            stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
+            dsn = server.dsn
+            await asyncio.to_thread(migrate, dsn)
+            stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(server)))
+        else:
+            dsn = settings.database.dsn.get_secret_value()
+            await asyncio.to_thread(check_schema, dsn)
+        yield await stack.enter_async_context(
+            Database(dsn, max_connections=settings.database.max_connections)
+        )
+
+
+async def _keep_running(server: EmbeddedPostgres, *, every_s: float = 2.0) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        await asyncio.to_thread(server.ensure_running)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_footnote(settings: Settings, *, report: Report) -> AsyncIterator[Footnote]:
+    """The whole service, ready to ingest, search and answer."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, report=report))
+        embedder = await asyncio.to_thread(load_embedder, embedder_spec(settings, report))
+        stack.callback(embedder.close)
+        reranker = await asyncio.to_thread(load_reranker, reranker_spec(settings, report))
+        stack.callback(reranker.close)
+        store = load_store(store_spec(settings))
+        stack.push_async_callback(store.close)
+        embedding = await stack.enter_async_context(EmbeddingBatcher(embedder))
+        scoring = await stack.enter_async_context(ScoringBatcher(reranker))
+        llm = None if (spec := llm_spec(settings)) is None else load_llm(spec)
+        if llm is not None:
+            stack.push_async_callback(llm.close)
+        yield Footnote(
+            settings=settings,
+            database=database,
+            store=store,
+            embedder=embedder,
+            reranker=reranker,
+            embedding=embedding,
+            scoring=scoring,
+            searcher=Searcher(
+                database=database,
+                store=store,
+                embedder=embedder,
+                query_embedder=embedding,
+                reranker=scoring if settings.reranker.enabled else None,
+                policy=SearchPolicy(
+                    rerank_candidates=settings.reranker.candidates, rerank_weight=settings.reranker.weight
+                ),
+            ),
+            llm=llm,
+            answer_policy=AnswerPolicy(),
+        )
+
+
+def embedder_spec(settings: Settings, report: Report) -> EmbedderSpec:
+    """The embedder that the settings name, its weights found or fetched."""
+    chosen = settings.embedder
+    return EmbedderSpec(
+        kind=chosen.kind,
+        model=chosen.model,
+        weights=_weights(EMBEDDER_PIN, settings, report) if chosen.kind == "onnx" else None,
+        threads=chosen.threads or len(os.sched_getaffinity(0)),
+        device=chosen.device,
+        precision=chosen.precision,
+    )
+
+
+def reranker_spec(settings: Settings, report: Report) -> RerankerSpec:
+    """The reranker that the settings name, its weights found or fetched."""
+    chosen = settings.reranker
+    return RerankerSpec(
+        kind=chosen.kind,
+        model=chosen.model,
+        weights=_weights(RERANKER_PIN, settings, report) if chosen.kind == "onnx" else None,
+        threads=settings.embedder.threads or len(os.sched_getaffinity(0)),
+        device=chosen.device,
+        precision=chosen.precision,
+    )
+
+
+def _weights(pin: WeightsPin, settings: Settings, report: Report) -> Path:
+    return find_weights(pin, folder=settings.weights_dir, cache=settings.home / "weights", report=report)
+
+
+def store_spec(settings: Settings) -> StoreSpec:
+    """The vector store that the settings name; Qdrant without a server keeps its data under the data directory."""
+    chosen = settings.store
+    return StoreSpec(
+        kind=chosen.kind,
+        url=chosen.url,
+        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        path=settings.home / "qdrant" if chosen.url is None else None,
+    )
+
+
+def llm_spec(settings: Settings) -> LLMSpec | None:
+    """The language model that the settings name, or None where answers are quoted from the sources."""
+    chosen = settings.llm
+    if chosen.base_url is None or chosen.model is None:
+        return None
+    return LLMSpec(
+        kind="openai_api",
+        base_url=chosen.base_url,
+        model=chosen.model,
+        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        location=chosen.location,
+        connect_timeout_s=chosen.connect_timeout_s,
+        first_token_timeout_s=chosen.first_token_timeout_s,
+        total_timeout_s=chosen.total_timeout_s,
+    )
