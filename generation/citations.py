@@ -42,6 +42,7 @@ _DECLINES = re.compile(
     re.IGNORECASE,
 )
 _WORD_BREAK = re.compile(r"[\W_]+")
+_LINE_BREAKS = re.compile(r"\s*\n\s*")
 _NOTHING = re.compile(r"\W*(?:nothing|none|n/?a|no)?\W*", re.IGNORECASE)
 
 
@@ -171,8 +172,8 @@ class CitationReader:
     def _complete(self, sentences: list[Sentence], next_start: int) -> None:
         """Emit the first sentences of the pending text; the next one begins at `next_start`."""
         done = 0
-        starts = [*(sentence.start for sentence in sentences[1:]), next_start]
-        for sentence, following in zip(sentences, starts, strict=True):
+        starts = [sentence.start for sentence in sentences[1:]]
+        for sentence, following in zip(sentences, [*starts, next_start], strict=False):
             kept = [mark for mark in self._marks if self._belongs_after(mark[0], sentence.end, following)]
             numbers = {number for mark in self._marks if mark not in kept for number in mark[1]}
             self._marks = kept
@@ -205,8 +206,12 @@ class CitationReader:
         elif _DECLINES.search(text):
             self._missing = self._missing or text
         else:
-            separator = separator if self._sentences else separator.lstrip()
+            separator = _LINE_BREAKS.sub(_one_or_two, separator) if self._sentences else separator.lstrip()
             self._sentences.append(CitedSentence(text=text, separator=separator, passages=passages))
+
+
+def _one_or_two(line_breaks: re.Match[str]) -> str:
+    return "\n" * min(2, line_breaks[0].count("\n"))
 
 
 def _shown(character: str) -> str:

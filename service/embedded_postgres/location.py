@@ -12,6 +12,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,14 +165,14 @@ def _owner(folder: Path) -> Account:
 
 
 def _leave_note(data_directory: Path, folder: Path, account: Account, barrier: Path) -> None:
-    (data_directory / NOTE).write_text(
+    text = (
         f"The PostgreSQL cluster of this folder is in {folder}\n"
         f"because the account '{account.name}', which runs PostgreSQL for root, may not enter {barrier}.\n"
         f"Back up both. The place follows from this folder's path, {data_directory}:\n"
-        "move the folder, and the cluster will not be found again until it is moved back.\n",
-        encoding="utf-8",
-        errors="surrogateescape",
+        "move the folder, and the cluster will not be found again until it is moved back.\n"
     )
+    with suppress(FileExistsError), (data_directory / NOTE).open("xb") as file:  # "x" follows no link
+        file.write(os.fsencode(text))
 
 
 def _location(data_directory: Path, folder: Path, account: Account) -> Location:
