@@ -18,7 +18,7 @@ NOT_IN_SOURCES = "NOT_IN_SOURCES"
 MISSING = "MISSING:"
 """What the prompt asks a model to say when the passages do not answer, or do not answer a part."""
 
-_LONGEST_SENTENCE = 1_000
+_LONGEST_SENTENCE = 500
 _LONGEST_MARKER = 48
 _OPENING, _CLOSING = "[【［", "]】］"  # noqa: RUF001
 _NUMBERS = r"\d{1,3}(?:\s*[-–—]\s*\d{1,3})?"  # noqa: RUF001

@@ -52,6 +52,15 @@ class Indexed:
     chunks: int
 
 
+def recipe(path: str, policy: ChunkPolicy) -> str | None:
+    """How a file of this name is made into chunks, or None where no parser reads it.
+
+    A document is made anew when its recipe changes, even if its file did not.
+    """
+    parser = parser_for(path)
+    return None if parser is None else f"{parser.name}; {policy}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """The parts that a file passes through; owned and closed by whoever built them."""
@@ -65,14 +74,6 @@ class Pipeline:
     chunk_policy: ChunkPolicy
     max_file_bytes: int
 
-    def recipe(self, path: str) -> str | None:
-        """How a file of this name is made into chunks, or None where no parser reads it.
-
-        A document is made anew when its recipe changes, even if its file did not.
-        """
-        parser = parser_for(path)
-        return None if parser is None else f"{parser.name}; {self.chunk_policy}"
-
     async def index_file(
         self, source: Source, record: SourceRecord, found: FoundFile, known: KnownDocument | None
     ) -> Indexed:
@@ -80,20 +81,25 @@ class Pipeline:
         `DatabaseUnavailableError` for all."""
         content = await asyncio.to_thread(source.fetch, found, max_bytes=self.max_file_bytes)
         content_hash = hashlib.sha256(content).digest()
-        recipe = self.recipe(found.path)
-        assert recipe is not None, "files without a parser are skipped by the plan"
-        if known is not None and (known.content_hash, known.recipe) == (content_hash, recipe):
+        made_by = recipe(found.path, self.chunk_policy)
+        assert made_by is not None, "files without a parser are skipped by the plan"
+        if known is not None and (known.content_hash, known.recipe) == (content_hash, made_by):
             await touch_document(
                 self.database, known.id, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns
             )
             return Indexed(outcome="unchanged", chunks=0)
         parsed = await self.parser.parse(content, file_name=PurePosixPath(found.path).name)
-        draft = await asyncio.to_thread(self._draft, record, found, parsed, content_hash, recipe)
+        draft = await asyncio.to_thread(self._draft, record, found, parsed, content_hash, made_by)
         await self._publish(draft)
         return Indexed(outcome="added" if known is None else "updated", chunks=len(draft.chunks))
 
     def _draft(
-        self, record: SourceRecord, found: FoundFile, parsed: ParsedDocument, content_hash: bytes, recipe: str
+        self,
+        record: SourceRecord,
+        found: FoundFile,
+        parsed: ParsedDocument,
+        content_hash: bytes,
+        made_by: str,
     ) -> RevisionDraft:
         chunks = chunk_document(parsed, policy=self.chunk_policy, count_tokens=self.embedder.count_tokens)
         title = parsed.title or title_from_path(found.path)
@@ -109,7 +115,7 @@ class Pipeline:
             content_hash=content_hash,
             size_bytes=found.size_bytes,
             mtime_ns=found.mtime_ns,
-            recipe=recipe,
+            recipe=made_by,
             readers=record.readers,
         )
 

@@ -22,8 +22,9 @@ from ingest.catalog import (
     start_run,
 )
 from ingest.errors import FileUnreadableError, IngestError, ParseError
-from ingest.pipeline import Pipeline
+from ingest.pipeline import Pipeline, recipe
 from ingest.sources import FoundFile, Listing, Skipped, Source
+from retrieval.database import Database
 from retrieval.errors import DatabaseUnavailableError, FootnoteError, ModelError
 from retrieval.publishing import DocumentChangedError, remove_document
 
@@ -142,14 +143,19 @@ def _at_or_below(path: str, folder: str) -> bool:
 
 
 async def plan_source(
-    pipeline: Pipeline, source: Source, record: SourceRecord, *, below: str = ""
+    database: Database,
+    source: Source,
+    record: SourceRecord,
+    *,
+    recipe: Callable[[str], str | None],
+    below: str = "",
 ) -> RefreshPlan:
     """List a source and compare. Raises `SourceUnavailableError`, in which case nothing may be concluded."""
     # What is known is read before what is there: a file that another run adds in between is then new to this run,
     # never gone.
-    known = await known_documents(pipeline.database, record.id)
+    known = await known_documents(database, record.id)
     listing = await asyncio.to_thread(source.discover, below=below)
-    return plan_refresh(listing, known, recipe=pipeline.recipe, below=below)
+    return plan_refresh(listing, known, recipe=recipe, below=below)
 
 
 async def refresh_source(
@@ -169,7 +175,13 @@ async def refresh_source(
     started = time.monotonic()
     await start_run(pipeline.database, record.id)
     try:
-        plan = await plan_source(pipeline, source, record, below=below)
+        plan = await plan_source(
+            pipeline.database,
+            source,
+            record,
+            recipe=lambda path: recipe(path, pipeline.chunk_policy),
+            below=below,
+        )
     except IngestError as exc:
         await finish_run(pipeline.database, record.id, report=None, error=str(exc))
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from retrieval.database import Database, query
 from retrieval.errors import InvalidRequestError, NotFoundError
@@ -46,3 +47,8 @@ async def allow_outside(database: Database, name: str, *, allow: bool) -> None:
     """Say whether passages of a collection may be sent to a language model declared outside."""
     if not await database.execute(query("collections.allow_outside"), {"name": name, "allow": allow}):
         await find_collection(database, name)
+
+
+async def list_collections(database: Database) -> list[dict[str, Any]]:
+    """All collections as rows: id, name, language, allow_outside, documents, chunks."""
+    return [dict(row) for row in await database.fetch_all(query("collections.list"))]

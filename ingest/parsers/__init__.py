@@ -1,4 +1,7 @@
-"""The parsers: bytes of a file in, text with blocks and exact offsets out. One contract (`tests/ingest/test_parsers.py`)."""
+"""The parsers: bytes of a file in, text with blocks and exact offsets out.
+
+A family with one contract (`tests/ingest/test_parsers.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Bytes to text in whatever encoding they turn out to be.
 
-UTF-8 is believed when it fits, since other encodings almost never fit by accident; the rest is charset-normalizer's
-guess among the encodings that files really come in, with a rule of our own for short Western texts, where its statistics
-have too little to go by ("Café" read as "Cafй").
+UTF-8 is believed when it fits, since other encodings almost never fit by accident. The rest is charset-normalizer's
+guess among the encodings that files really come in, with a rule of our own for short Western texts, where its
+statistics have too little to go by (it reads "à la carte" as "ŕ la carte").
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _GUESSED = [
 ]
 _UTF_16 = ["utf_16_le", "utf_16_be"]
 _WESTERN = frozenset(
-    "ÀÁÂÃÄÅÆÇÈÉÊËÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëíîïñòóôõöøùúûüÿŒœ“”‘’„‚–—…€£¥§°©®™«»·•¿¡ªº²³½¼\xa0"
+    "ÀÁÂÃÄÅÆÇÈÉÊËÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëíîïñòóôõöøùúûüÿŒœ“”‘’„‚–—…€£¥§°©®™«»·•¿¡ªº²³½¼\xa0"  # noqa: RUF001 (these quotation marks are meant)
 )
 _NOT_TEXT = re.compile("[\0-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _NOT_TEXT_SHARE = 0.005

@@ -95,10 +95,9 @@ class MarkdownParser:
             kind = _KINDS.get(token.type)
             if kind is None or token.map is None or (list_depth and kind in ("heading", "paragraph")):
                 continue
+            region = _Region(kind)
             if kind == "heading":
                 region = self._heading(token, tokens[index + 1].content, references)
-            else:
-                region = _Region(kind)
             first, last = token.map
             regions[first:last] = [region] * (last - first)
         return regions

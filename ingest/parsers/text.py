@@ -14,6 +14,8 @@ from ingest.parsers import Block, BlockKind, ParsedDocument
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
 _WHITE_SPACE = re.compile(r"\s+")
+_EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060\ufeff"
+"""What a block neither begins nor ends with: white space, and characters that take no space at all."""
 
 
 def clean(text: str) -> str:
@@ -56,8 +58,8 @@ def paragraph_spans(text: str, char_start: int, char_end: int) -> Iterator[tuple
 class TextBuilder:
     """Assembles a document's text from blocks and keeps their exact offsets.
 
-    Blocks are set apart by an empty line, list items by a line end. Pages are announced with `start_page`; an empty page
-    begins where the next one does.
+    Blocks are set apart by an empty line, list items by a line end. Pages are announced with `start_page`; an empty
+    page begins where the next one does.
     """
 
     def __init__(self) -> None:
@@ -79,8 +81,8 @@ class TextBuilder:
         A code block keeps the indentation of its first line. A heading without `heading` is its own text.
         """
         block_text = clean(text)
-        block_text = block_text.strip("\n").rstrip() if kind == "code" else block_text.strip()
-        if not block_text.strip():
+        block_text = block_text.strip("\n").rstrip(_EDGES) if kind == "code" else block_text.strip(_EDGES)
+        if not block_text.strip(_EDGES):
             return
         self._separate(kind)
         char_start = self._length + len(block_text) - len(block_text.lstrip())

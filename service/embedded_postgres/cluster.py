@@ -92,7 +92,16 @@ def _fill(
     report: Callable[[str], None],
 ) -> None:
     """initdb without its sync, the database by the single-user backend, then one sync of everything."""
-    initdb = [binaries.initdb, "-D", folder, "-U", ROLE, "--auth-local=peer", "--auth-host=reject", *_LOCALE]
+    initdb: list[str | Path] = [
+        binaries.initdb,
+        "-D",
+        folder,
+        "-U",
+        ROLE,
+        "--auth-local=peer",
+        "--auth-host=reject",
+        *_LOCALE,
+    ]
     initdb += ["--no-instructions", "--no-sync"]
     try:
         _run([*initdb, _LETTERS], account, lock_fd)
@@ -101,7 +110,16 @@ def _fill(
             raise
         report("this system has no locale C.UTF-8: trigram search will know the letters of ASCII only")
         _run(initdb, account, lock_fd)
-    single = [binaries.postgres, "--single", "-D", folder, "-c", "fsync=off", "-c", "log_checkpoints=off"]
+    single: list[str | Path] = [
+        binaries.postgres,
+        "--single",
+        "-D",
+        folder,
+        "-c",
+        "fsync=off",
+        "-c",
+        "log_checkpoints=off",
+    ]
     _run([*single, "postgres"], account, lock_fd, typed=f"CREATE DATABASE {DATABASE};\n")
     write_access_rules(folder, account)
     if settings.get("fsync") != "off":
@@ -114,7 +132,7 @@ def _run(argv: Sequence[str | Path], account: Account, lock_fd: int, typed: str 
     if status != 0 or "ERROR:" in written:
         reason = severe_reason(written) or f"exit status {status}"
         raise EmbeddedPostgresError(
-            f"setting up PostgreSQL failed: {reason}. Nothing was kept; free some space if the disk is full, then start again."
+            f"setting up PostgreSQL failed: {reason}. Nothing of it was kept; start again once the cause is gone."
         )
 
 

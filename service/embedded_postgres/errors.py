@@ -33,6 +33,10 @@ def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        where = f" ({os.fsdecode(exc.filename)})" if isinstance(exc.filename, str | bytes | os.PathLike) else ""
+        where = (
+            f" ({os.fsdecode(exc.filename)})" if isinstance(exc.filename, str | bytes | os.PathLike) else ""
+        )
         remedy = _REMEDIES.get(exc.errno or 0, "")
-        raise EmbeddedPostgresError(f"{doing} failed: {exc.strerror or exc}{where}. {remedy}".rstrip()) from exc
+        raise EmbeddedPostgresError(
+            f"{doing} failed: {exc.strerror or exc}{where}. {remedy}".rstrip()
+        ) from exc

@@ -55,7 +55,9 @@ class Location:
 def absolute(data_directory: Path) -> Path:
     """The data directory without links, as it is hashed. Raises EmbeddedPostgresError for an impossible name."""
     if "\n" in str(data_directory) or "\0" in str(data_directory):
-        raise EmbeddedPostgresError(f"{str(data_directory)!r} cannot hold PostgreSQL's data: its name has a line break.")
+        raise EmbeddedPostgresError(
+            f"{str(data_directory)!r} cannot hold PostgreSQL's data: its name has a line break."
+        )
     return data_directory.resolve()
 
 
@@ -131,7 +133,9 @@ def socket_directory(location: Location, runtime_directory: Path | None) -> Path
         folder = parent / location.name
         if len(os.fsencode(folder)) <= _SOCKET_FOLDER_BYTES and parent.is_dir():
             return folder
-    raise EmbeddedPostgresError(f"no folder is short enough for PostgreSQL's socket: {tempfile.gettempdir()}, /tmp.")
+    raise EmbeddedPostgresError(
+        f"no folder is short enough for PostgreSQL's socket: {tempfile.gettempdir()}, /tmp."
+    )
 
 
 def make_socket_directory(folder: Path, account: Account) -> None:
@@ -139,7 +143,9 @@ def make_socket_directory(folder: Path, account: Account) -> None:
     make_folder(folder, account)
     mode = stat.S_IMODE(folder.lstat().st_mode)
     if mode != 0o700:
-        raise EmbeddedPostgresError(f"{folder} has mode {mode:o} instead of 700, so PostgreSQL will not use it.")
+        raise EmbeddedPostgresError(
+            f"{folder} has mode {mode:o} instead of 700, so PostgreSQL will not use it."
+        )
 
 
 def _private(runtime_directory: Path | None) -> list[Path]:

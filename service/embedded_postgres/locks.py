@@ -82,7 +82,7 @@ class FileLock:
 
     def _is_current(self, fd: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(fd), os.stat(self._folder / self._name, follow_symlinks=False))
+            return os.path.samestat(os.fstat(fd), (self._folder / self._name).lstat())
         except FileNotFoundError:
             return False
 

@@ -59,7 +59,9 @@ def open_file(folder: Path, name: str, account: Account, *, flags: int) -> int:
     """Open a file of `folder` for reading and writing, made with mode 0600 for `account` if missing."""
     folder_fd = os.open(folder, _FOLDER_FLAGS)
     try:
-        fd = os.open(name, flags | os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+        fd = os.open(
+            name, flags | os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder_fd
+        )
     finally:
         os.close(folder_fd)
     try:

@@ -44,7 +44,7 @@ def server_parameters(location: Location, socket_directory: Path, settings: Mapp
 
 
 def _roomy_shared_memory() -> dict[str, str]:
-    """Containers often get a /dev/shm of 64 MB, too small for a parallel index build; System V memory has no such limit."""
+    """System V memory where /dev/shm is small: containers often get 64 MB, too little for a parallel index build."""
     if _SHARED_MEMORY.is_dir() and shutil.disk_usage(_SHARED_MEMORY).total >= _AMPLE_BYTES:
         return {}
     return {"dynamic_shared_memory_type": "sysv"}

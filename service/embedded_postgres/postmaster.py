@@ -52,6 +52,13 @@ def find_postmaster(location: Location) -> Postmaster | None:
     return told
 
 
+def last_socket_directory(location: Location) -> Path | None:
+    """Where the socket of the killed server was, if that is still a good place: its other users look for it there."""
+    told = _read_pid_file(location.cluster)
+    folder = told.socket_directory if told is not None else None
+    return folder if folder is not None and folder.name == location.name and folder.is_dir() else None
+
+
 def remove_stale_files(location: Location, socket_directory: Path) -> None:
     """Remove what a killed server left and the next would stumble over. Only for who knows that no server lives.
 
@@ -68,7 +75,7 @@ def start_postmaster(
     binaries: Binaries, location: Location, parameters: Sequence[str], *, log_fd: int, lock_fd: int
 ) -> subprocess.Popen[bytes]:
     """Start the server. It and all its children keep `lock_fd` open, so the lock lasts as long as one of them lives."""
-    argv = [binaries.postgres, "-D", location.cluster, *parameters]
+    argv: list[str | Path] = [binaries.postgres, "-D", location.cluster, *parameters]
     process = start_program(
         argv, location.account, output=log_fd, input_from=subprocess.DEVNULL, inherited=(lock_fd,)
     )
@@ -115,13 +122,13 @@ def _wait_until_gone(location: Location, timeout_s: float) -> bool:
 def _read_pid_file(cluster: Path) -> Postmaster | None:
     """Lines: pid, data directory, start time, port, socket directory, address, shared memory, status."""
     try:
-        lines = os.fsdecode((cluster / "postmaster.pid").read_bytes()).splitlines()
+        lines = os.fsdecode((cluster / "postmaster.pid").read_bytes()).split("\n")
     except FileNotFoundError:
         return None
-    if not lines or not lines[0].strip().isdecimal():
+    if not lines[0].strip().isdecimal():
         return None  # torn, or of a single-user backend, which writes a negative number
     lines += [""] * (8 - len(lines))
-    folder = lines[4].strip("\n")
+    folder = lines[4]
     return Postmaster(
         pid=int(lines[0]), socket_directory=Path(folder) if folder else None, status=lines[7].strip()
     )
@@ -132,14 +139,17 @@ def _relation(pid: int, location: Location) -> Literal["ours", "stranger", "zomb
     if not _PROC.is_dir():
         return _relation_by_signal(pid)
     process = _read_process(pid)
-    if process is None:
-        return "gone"
-    if process.zombie:
-        return "zombie"
+    if process is None or process.zombie:
+        return "gone" if process is None else "zombie"
     if process.name != "postgres" or process.uid != location.account.uid:
         return "stranger"
     if os.fsencode(location.cluster) in process.arguments:
         return "ours"
+    return _relation_by_folder(pid, location)
+
+
+def _relation_by_folder(pid: int, location: Location) -> Literal["ours", "stranger", "unknown"]:
+    """A server works in its cluster's folder. Root may not look where it lacks the right to trace (some containers)."""
     try:
         return "ours" if (_PROC / str(pid) / "cwd").readlink() == location.cluster else "stranger"
     except OSError:

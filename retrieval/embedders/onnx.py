@@ -1,0 +1,68 @@
+"""bge-small-en-v1.5 (int8) on the CPU, without torch: the default embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.embedders import EmbedderIdentity
+from retrieval.sessions import OnnxSession, require_threads
+from retrieval.tokenizing import TextTokenizer
+from retrieval.weights import BGE_SMALL_EN, verify_weights
+
+_DIMENSION = 384
+_MAX_TOKENS = 512
+_QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
+
+
+class OnnxEmbedder:
+    """Embeds one unpadded text a run, so a text has the same vector, to the last bit, whatever else is in flight.
+
+    `weights` is the folder of `retrieval.weights.BGE_SMALL_EN`; its files are verified before they are loaded.
+    `threads` is how many calls may usefully run at once, each on a core of its own.
+    Raises `WeightsError` and `ConfigurationError`.
+    """
+
+    batch_size = 4  # a run is one text anyway; small batches keep a question's wait for a thread short
+    max_tokens = _MAX_TOKENS
+    cosine_bounds = (0.4, 0.9)
+
+    def __init__(self, weights: Path, *, threads: int = 1) -> None:
+        self.parallelism = require_threads(threads)
+        verify_weights(BGE_SMALL_EN, weights)
+        self._tokenizer = TextTokenizer.from_file(weights / "tokenizer.json", max_tokens=_MAX_TOKENS)
+        self._session = OnnxSession(weights / "model.onnx")
+        self.identity = EmbedderIdentity(
+            model=BGE_SMALL_EN.name,
+            fingerprint=BGE_SMALL_EN.sha256_of("model.onnx"),
+            dimension=_DIMENSION,
+            pooling="cls",
+            normalized=True,
+            query_prefix=_QUERY_PREFIX,
+            document_prefix="",
+            precision="int8",
+        )
+
+    def count_tokens(self, text: str) -> int:
+        return self._tokenizer.count(text)
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = np.empty((len(texts), _DIMENSION), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            row[:] = self._embed(text)
+        return rows
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        return self._embed(_QUERY_PREFIX + text)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _embed(self, text: str) -> NDArray[np.float32]:
+        ids = self._tokenizer.text_ids(text)
+        first_token = self._session.run(ids, [0] * len(ids))[0]
+        unit: NDArray[np.float32] = first_token / np.linalg.norm(first_token)
+        return unit

@@ -1,0 +1,159 @@
+"""`footnote migrate`, `status`, `keys` and `collections`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from ingest.catalog import Failure, list_failures
+from retrieval.collections import allow_outside, list_collections
+from retrieval.database import Database
+from service.cli.display import note, one_line, print_json, show_table, stdout
+from service.cli.options import JsonOption, parse_principals, with_database
+from service.keys import create_key, list_keys, revoke_key
+from service.migrations import migrate as apply_migrations
+from service.settings import load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("migrate")(migrate)
+    app.command("status")(status)
+    keys = typer.Typer(help="Keys for the HTTP service.", no_args_is_help=True)
+    keys.command("create")(keys_create)
+    keys.command("list")(keys_list)
+    keys.command("revoke")(keys_revoke)
+    app.add_typer(keys, name="keys")
+    collections = typer.Typer(help="Collections of documents.", no_args_is_help=True)
+    collections.command("list")(collections_list)
+    collections.command("allow-outside")(collections_allow_outside)
+    app.add_typer(collections, name="collections")
+
+
+def migrate() -> int:
+    """Bring the database's schema to this release. Make a backup first."""
+    dsn = load_settings().database.dsn
+    if dsn is None:
+        with_database(_nothing)
+        note("The embedded database migrates itself; it is up to date.")
+        return 0
+    applied = apply_migrations(dsn.get_secret_value())
+    note(f"Applied: {', '.join(applied)}." if applied else "The schema is up to date.")
+    return 0
+
+
+async def _nothing(database: Database) -> None:
+    """Opening the database was all there was to do."""
+
+
+def status(as_json: JsonOption = False) -> int:
+    """What is in the index, and which files could not be taken in."""
+
+    async def run(database: Database) -> tuple[list[dict[str, Any]], list[Failure]]:
+        return await list_collections(database), await list_failures(database)
+
+    collections, failures = with_database(run)
+    if as_json:
+        print_json({"collections": collections, "failures": [asdict(failure) for failure in failures]})
+        return 0
+    show_table(
+        ("collection", "documents", "chunks", "passages may go outside"),
+        (
+            (c["name"], c["documents"], c["chunks"], "yes" if c["allow_outside"] else "no")
+            for c in collections
+        ),
+    )
+    if failures:
+        stdout().print("Files that could not be taken in:", style="bold")
+        show_table(
+            ("collection", "file", "reason", "tries", "when"),
+            (
+                (
+                    failure.collection,
+                    one_line(f"{failure.location}/{failure.path}"),
+                    failure.error,
+                    failure.attempts,
+                    f"{failure.failed_at:%Y-%m-%d %H:%M}",
+                )
+                for failure in failures
+            ),
+        )
+    return 0
+
+
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Whose key it is, or what for.")],
+    as_principals: Annotated[
+        str | None, typer.Option("--as", help="Whom its holder counts as: user:ann,group:hr.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Make a key. It is shown once: only its hash is kept."""
+    principals = parse_principals(as_principals) or []
+
+    async def run(database: Database) -> Any:
+        return await create_key(database, name=name, principals=principals)
+
+    created = with_database(run)
+    if as_json:
+        print_json({"id": created.id, "name": name, "key": created.key})
+    else:
+        stdout().print(created.key, markup=False)
+        note("Keep it safe: it cannot be shown again. Send it as: Authorization: Bearer KEY")
+    return 0
+
+
+def keys_list(as_json: JsonOption = False) -> int:
+    """All keys, without their secrets."""
+    keys = with_database(list_keys)
+    if as_json:
+        print_json({"keys": [asdict(key) for key in keys]})
+    else:
+        show_table(
+            ("id", "name", "begins with", "counts as", "last used", "revoked"),
+            ((k.id, k.name, k.prefix, ", ".join(k.principals), k.last_used, k.revoked_at) for k in keys),
+        )
+    return 0
+
+
+def keys_revoke(
+    key_id: Annotated[UUID, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+) -> int:
+    """Revoke a key: requests with it are refused from now on."""
+
+    async def run(database: Database) -> None:
+        await revoke_key(database, key_id)
+
+    with_database(run)
+    note("The key is revoked.")
+    return 0
+
+
+def collections_list(as_json: JsonOption = False) -> int:
+    """All collections with their size."""
+    collections = with_database(list_collections)
+    if as_json:
+        print_json({"collections": collections})
+    else:
+        show_table(
+            ("collection", "language", "documents", "chunks"),
+            ((c["name"], c["language"], c["documents"], c["chunks"]) for c in collections),
+        )
+    return 0
+
+
+def collections_allow_outside(
+    name: Annotated[str, typer.Argument(help="The collection.")],
+    allow: Annotated[bool, typer.Option("--allow/--forbid", help="Allow it, or forbid it again.")] = True,
+) -> int:
+    """Allow a collection's passages to be sent to a language model that is declared outside."""
+
+    async def run(database: Database) -> None:
+        await allow_outside(database, name, allow=allow)
+
+    with_database(run)
+    note(f"Passages of '{name}' may {'now' if allow else 'no longer'} go to an outside language model.")
+    return 0

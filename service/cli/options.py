@@ -1,0 +1,63 @@
+"""Options that several commands share, and how a command gets at the built service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from retrieval.database import Database
+from retrieval.errors import InvalidRequestError
+from retrieval.records import PUBLIC, Scope
+from service.cli.display import note
+from service.settings import load_settings
+from service.wiring import Footnote, open_database, open_footnote
+
+T = TypeVar("T")
+
+CollectionOption = Annotated[str, typer.Option("--collection", help="The collection.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def with_footnote(work: Callable[[Footnote], Awaitable[T]]) -> T:
+    """Run `work` with the whole service."""
+
+    async def run() -> T:
+        async with open_footnote(load_settings(), report=note) as footnote:
+            return await work(footnote)
+
+    return asyncio.run(run())
+
+
+def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` with the database alone: quicker, no models are loaded."""
+
+    async def run() -> T:
+        async with open_database(load_settings(), report=note) as database:
+            return await work(database)
+
+    return asyncio.run(run())
+
+
+def parse_principals(text: str | None) -> list[str] | None:
+    """ "user:ann,group:hr" as a list; None stays None. Raises `InvalidRequestError`."""
+    if text is None:
+        return None
+    principals = [part.strip() for part in text.split(",") if part.strip()]
+    for principal in principals:
+        kind, _, name = principal.partition(":")
+        if principal != PUBLIC and (kind not in {"user", "group"} or not name):
+            raise InvalidRequestError(
+                f"{principal[:80]!r} is not a reader. Write user:NAME, group:NAME or public, separated by commas."
+            )
+    if not principals:
+        raise InvalidRequestError("the list of readers is empty. Write user:NAME, group:NAME or public.")
+    return principals
+
+
+def scope_of(as_principals: str | None) -> Scope:
+    """Whose eyes to look with; without `--as` the operator's, which see all."""
+    principals = parse_principals(as_principals)
+    return Scope.everything() if principals is None else Scope.of(principals)

@@ -1,0 +1,66 @@
+"""`footnote serve` and `footnote worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from ingest.catalog import SourceRecord
+from service.cli.display import IngestProgress, note, one_line
+from service.schedule import RefreshedSource, work
+from service.settings import load_settings
+from service.wiring import open_footnote
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("serve")(serve)
+    app.command("worker")(worker)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8080,
+) -> int:
+    """Answer over HTTP. Every request needs a key: footnote keys create NAME."""
+    from service.app import serve as serve_http
+
+    return serve_http(load_settings(), host=host, port=port)
+
+
+def worker() -> int:
+    """Refresh sources when they are due, until stopped. Several workers may run side by side."""
+    asyncio.run(_work_until_stopped())
+    return 0
+
+
+async def _work_until_stopped() -> None:
+    async with open_footnote(load_settings(), report=note) as footnote, footnote.parser_pool() as pool:
+        note("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
+        task = asyncio.create_task(work(footnote, pool, progress=_progress, report=_report))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            note("The worker has stopped.")
+
+
+def _progress(source: SourceRecord) -> IngestProgress:
+    return IngestProgress(source.location)
+
+
+def _report(refreshed: RefreshedSource) -> None:
+    where = one_line(refreshed.source.location)
+    if refreshed.report is None:
+        note(f"{where}: {refreshed.error}")
+        return
+    done = refreshed.report
+    note(
+        f"{where}: {done.added} added, {done.updated} updated, {done.removed} removed, "
+        f"{len(done.failed)} failed, {done.seconds:.1f} s"
+    )

@@ -1,0 +1,166 @@
+"""`footnote sources`, `footnote refresh`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from ingest.catalog import SourceRecord, SourceState, find_source, list_sources, set_schedule
+from ingest.errors import IngestError
+from ingest.refresh import RefreshReport, count_outcomes
+from retrieval.database import Database
+from service.cli.display import IngestProgress, note, one_line, print_json, show_report, show_table
+from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_footnote
+from service.ingestion import SourceRules, failed_path, forget_source, refresh_registered, register_source
+from service.schedule import next_due, refresh_due
+from service.wiring import Footnote
+
+IdArgument = Annotated[
+    UUID, typer.Argument(metavar="ID", help="The source's id, as `sources list` shows it.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    commands = typer.Typer(help="Folders that are kept fresh.", no_args_is_help=True)
+    commands.command("add")(add)
+    commands.command("list")(list_all)
+    commands.command("remove")(remove)
+    app.add_typer(commands, name="sources")
+    app.command("refresh")(refresh)
+
+
+def add(
+    path: Annotated[Path, typer.Argument(help="A folder or file.")],
+    schedule: Annotated[
+        str | None, typer.Option(help="When to refresh it, as cron in UTC: '*/15 * * * *'.")
+    ] = None,
+    collection: CollectionOption = "default",
+    include: Annotated[list[str] | None, typer.Option(help="Take in only files that match.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave out what matches.")] = None,
+    readers: Annotated[str | None, typer.Option(help="Who may read: user:ann,group:hr or public.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Register a folder. It is read for the first time when it is due: at once, if a worker runs."""
+    if schedule is not None:
+        next_due(schedule, after=datetime.now(UTC))
+    rules = SourceRules(include=include or None, exclude=exclude or None, readers=parse_principals(readers))
+
+    async def run(footnote: Footnote) -> SourceRecord:
+        source = await register_source(footnote, path, collection=collection, rules=rules)
+        due = None if schedule is None else datetime.now(UTC)
+        await set_schedule(footnote.database, source.id, schedule=schedule, next_due=due)
+        return source
+
+    source = with_footnote(run)
+    if as_json:
+        print_json({"id": source.id, "location": source.location, "schedule": schedule})
+    else:
+        note(f"Source {source.id}: {one_line(source.location)}")
+        how = (
+            "`footnote refresh --due` or `footnote worker` reads it"
+            if schedule
+            else "`footnote refresh ID` reads it"
+        )
+        note(f"Nothing has been read yet: {how}.")
+    return 0
+
+
+def list_all(
+    collection: Annotated[str | None, typer.Option("--collection", help="Only this collection.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """All sources with their last and next run."""
+
+    async def run(database: Database) -> list[SourceState]:
+        return await list_sources(database, collection=collection)
+
+    states = with_database(run)
+    if as_json:
+        print_json(
+            {"sources": [{**asdict(state), **asdict(state.source), "source": None} for state in states]}
+        )
+        return 0
+    show_table(
+        ("id", "collection", "folder", "documents", "schedule", "last run", "next run"),
+        (
+            (
+                state.source.id,
+                state.collection,
+                one_line(state.source.location),
+                state.documents,
+                state.source.schedule,
+                "running" if state.running else (state.last_error or _moment(state.last_finished)),
+                _moment(state.next_due),
+            )
+            for state in states
+        ),
+    )
+    return 0
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def remove(source_id: IdArgument) -> int:
+    """Take a source's documents out of the index, with their texts, and forget it."""
+
+    async def run(footnote: Footnote) -> int:
+        async with footnote.parser_pool() as pool:
+            return await forget_source(footnote, pool, await find_source(footnote.database, source_id))
+
+    note(f"Removed the source and its {with_footnote(run)} documents.")
+    return 0
+
+
+def refresh(
+    source_id: Annotated[UUID | None, typer.Argument(metavar="[SOURCE]", help="A source's id.")] = None,
+    due: Annotated[bool, typer.Option("--due", help="Refresh the sources that are due.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Refresh one source, those that are due, or all."""
+
+    async def run(footnote: Footnote) -> list[RefreshReport]:
+        async with footnote.parser_pool() as pool:
+            if due:
+                return [
+                    refreshed.report or _refused(refreshed.source, refreshed.error or "")
+                    async for refreshed in refresh_due(footnote, pool, progress=_progress)
+                ]
+            states = (
+                await list_sources(footnote.database)
+                if source_id is None
+                else [await find_source(footnote.database, source_id)]
+            )
+            reports = []
+            for state in states:
+                with _progress(state.source) as progress:
+                    try:
+                        report = await refresh_registered(
+                            footnote, pool, state.source, collection=state.collection, progress=progress
+                        )
+                    except IngestError as exc:
+                        report = _refused(state.source, str(exc))
+                reports.append(report)
+            return reports
+
+    total = count_outcomes(with_footnote(run))
+    if as_json:
+        print_json(total.as_json())
+    else:
+        show_report(total, dry_run=False)
+    return 1 if total.failed else 0
+
+
+def _progress(source: SourceRecord) -> IngestProgress:
+    return IngestProgress(source.location)
+
+
+def _refused(source: SourceRecord, error: str) -> RefreshReport:
+    return failed_path(source.location, IngestError(error))

@@ -1,0 +1,119 @@
+"""The schedule: sources that are due are claimed, refreshed and given their next time.
+
+A claim is a lease that its holder renews; one that ends (its worker died) is up for anyone. A run that was missed is
+caught up once, since the next time is always counted from now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cronsim import CronSim, CronSimError
+
+from ingest.catalog import SourceRecord, source_record
+from ingest.errors import IngestError
+from ingest.parsing import ParserPool
+from ingest.refresh import Progress, RefreshReport
+from retrieval.database import Database, query
+from retrieval.errors import DatabaseUnavailableError, InvalidRequestError
+from service.ingestion import refresh_registered
+from service.wiring import Footnote
+
+LEASE_S = 120
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshedSource:
+    """A due source that was worked on: its report, or why there is none."""
+
+    source: SourceRecord
+    collection: str
+    report: RefreshReport | None
+    error: str | None
+
+
+def next_due(schedule: str, *, after: datetime) -> datetime:
+    """The first time of a cron schedule (five fields, UTC) after `after`. Raises `InvalidRequestError`."""
+    try:
+        return next(CronSim(schedule, after.astimezone(UTC)))
+    except (CronSimError, StopIteration) as exc:
+        raise InvalidRequestError(
+            f"{schedule[:80]!r} is not a schedule. It has five fields, minute, hour, day, month, weekday, in UTC: "
+            "'*/15 * * * *' is every quarter of an hour, '0 3 * * *' every night at three."
+        ) from exc
+
+
+async def refresh_due(
+    footnote: Footnote, pool: ParserPool, *, progress: Callable[[SourceRecord], Progress]
+) -> AsyncIterator[RefreshedSource]:
+    """Refresh sources that are due, one after the other, until none is."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{id(asyncio.current_task()):x}"
+    while claimed := await _claim(footnote.database, owner):
+        source, collection = claimed
+        report, error = None, None
+        async with _holding(footnote.database, source, owner):
+            try:
+                report = await refresh_registered(
+                    footnote, pool, source, collection=collection, progress=progress(source)
+                )
+            except IngestError as exc:
+                error = str(exc)
+        yield RefreshedSource(source=source, collection=collection, report=report, error=error)
+
+
+async def work(
+    footnote: Footnote,
+    pool: ParserPool,
+    *,
+    progress: Callable[[SourceRecord], Progress],
+    report: Callable[[RefreshedSource], None],
+    every_s: float = 5.0,
+) -> None:
+    """Refresh what is due, for ever. An outage of the database is waited out."""
+    while True:
+        try:
+            async for refreshed in refresh_due(footnote, pool, progress=progress):
+                report(refreshed)
+        except DatabaseUnavailableError as exc:
+            _log.warning("waiting for the database: %s", exc)
+        await asyncio.sleep(every_s)
+
+
+async def _claim(database: Database, owner: str) -> tuple[SourceRecord, str] | None:
+    row = await database.fetch_one(query("catalog.claim_due"), {"owner": owner, "lease_s": LEASE_S})
+    return None if row is None else (source_record(row), row["collection"])
+
+
+@asynccontextmanager
+async def _holding(database: Database, source: SourceRecord, owner: str) -> AsyncIterator[None]:
+    """Renew the lease while the work lasts; afterwards say when the source is due again."""
+    heartbeat = asyncio.create_task(_renew(database, source, owner))
+    try:
+        yield
+    finally:
+        heartbeat.cancel()
+        await asyncio.gather(heartbeat, return_exceptions=True)
+    assert source.schedule is not None, "only sources with a schedule are claimed"
+    due = next_due(source.schedule, after=datetime.now(UTC))
+    await database.execute(
+        query("catalog.release"), {"source_id": source.id, "owner": owner, "next_due": due}
+    )
+
+
+async def _renew(database: Database, source: SourceRecord, owner: str) -> None:
+    while True:
+        await asyncio.sleep(LEASE_S / 4)
+        try:
+            await database.execute(
+                query("catalog.renew_lease"), {"source_id": source.id, "owner": owner, "lease_s": LEASE_S}
+            )
+        except DatabaseUnavailableError as exc:
+            _log.warning("the lease of %s could not be renewed: %s", source.id, exc)
