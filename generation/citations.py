@@ -20,25 +20,25 @@ MISSING = "MISSING:"
 
 _LONGEST_SENTENCE = 500
 _LONGEST_MARKER = 48
-_OPENING, _CLOSING = "[【［", "]】］"  # noqa: RUF001
-_NUMBERS = r"\d{1,3}(?:\s*[-–—]\s*\d{1,3})?"  # noqa: RUF001
+_OPENING, _CLOSING = "[【［", "]】］"
+_NUMBERS = r"\d{1,3}(?:\s*[-–—]\s*\d{1,3})?"
 _MARKER = re.compile(
-    rf"[\[【［]\s*\^?(?:(?:passages?|sources?)\s*)?({_NUMBERS}(?:\s*(?:[,;、，]|and|&)\s*{_NUMBERS})*)\s*(?:†.*)?[\]】］]",  # noqa: RUF001
+    rf"[\[【［]\s*\^?(?:(?:passages?|sources?)\s*)?({_NUMBERS}(?:\s*(?:[,;、，]|and|&)\s*{_NUMBERS})*)\s*(?:†.*)?[\]】］]",
     re.IGNORECASE,
 )
-_RANGE = re.compile(r"(\d+)(?:\s*[-–—]\s*(\d+))?")  # noqa: RUF001
-_CLINGS = ".,;:!?)。，；：！？…"  # noqa: RUF001
-_FULL_STOPS = "。！？"  # noqa: RUF001
+_RANGE = re.compile(r"(\d+)(?:\s*[-–—]\s*(\d+))?")
+_CLINGS = ".,;:!?)。，；：！？…"
+_FULL_STOPS = "。！？"
 _THINKING, _THOUGHT = "<think>", "</think>"
 
 _SOURCES = r"(?:passages?|sources?|documents?|context|excerpts?|(?:provided|given) (?:text|information))"
 _SAY = r"(?:say|mention|state|contain|provide|specify|include|answer|give|indicate|cover|discuss|address|describe|tell)"
 _SAID = r"(?:mentioned|stated|contained|provided|specified|included|answered|given|covered|found|described|available)"
 _DECLINES = re.compile(
-    rf"\b{_SOURCES}(?: \S+)? (?:do|does|did)(?:n[’']t| not) (?:\w+ )?{_SAY}\b"  # noqa: RUF001
+    rf"\b{_SOURCES}(?: \S+)? (?:do|does|did)(?:n[’']t| not) (?:\w+ )?{_SAY}\b"
     rf"|\b{_SOURCES} (?:contains?|provides?|gives?|has|have|offers?) no (?:\w+ )?(?:information|mention|answer)\b"
     rf"|\bnot (?:\w+ )?{_SAID} (?:in|by|within) (?:the |these |any of the |your )?(?:provided |given )?{_SOURCES}"
-    r"|^(?:sorry\W+)?(?:but )?I (?:do not|don[’']t|cannot|can[’']t|could not|couldn[’']t|am unable|am not able)\b",  # noqa: RUF001
+    r"|^(?:sorry\W+)?(?:but )?I (?:do not|don[’']t|cannot|can[’']t|could not|couldn[’']t|am unable|am not able)\b",
     re.IGNORECASE,
 )
 _WORD_BREAK = re.compile(r"[\W_]+")

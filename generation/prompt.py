@@ -24,7 +24,7 @@ _TURN = re.compile(
     r"<(?=\s*\||\|)|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think)>)|<(?=<\s*/?SYS)", re.IGNORECASE
 )
 _INSTRUCTION = re.compile(r"\[(/?INST)\]", re.IGNORECASE)
-_REFERENCE = re.compile(r"[\[【]([\d\s,;–-]{1,24})[\]】]")  # noqa: RUF001
+_REFERENCE = re.compile(r"[\[【]([\d\s,;–-]{1,24})[\]】]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -55,14 +55,14 @@ def _place(passage: Passage) -> str:
 
 
 def _attribute(text: str) -> str:
-    return " ".join(_harmless(text).replace('"', "'").replace(">", "›").replace("<", "‹").split())  # noqa: RUF001
+    return " ".join(_harmless(text).replace('"', "'").replace(">", "›").replace("<", "‹").split())
 
 
 def _harmless(text: str) -> str:
     """The text without what a server's chat template or our own fences would read as structure."""
     text = _CONTROL.sub(" ", text)
     for structure in (_FENCE, _TURN):
-        text = structure.sub("‹", text)  # noqa: RUF001
+        text = structure.sub("‹", text)
     return _INSTRUCTION.sub(r"(\1)", text)
 
 

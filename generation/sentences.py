@@ -17,10 +17,10 @@ LONGEST_SENTENCE = 400
 """Code points. Longer sentences are cut at a clause, then at a space."""
 
 _LINE_BREAK = re.compile(r"[\n\v\f\u2028\u2029]")
-_LIST_MARKER = re.compile(r"\s*(?:[-*+•‣▪◦–—·]|\(?\d{1,3}[.)]|\(?[A-Za-z]\)|[a-z]\.)\s+(?=\S)")  # noqa: RUF001
+_LIST_MARKER = re.compile(r"\s*(?:[-*+•‣▪◦–—·]|\(?\d{1,3}[.)]|\(?[A-Za-z]\)|[a-z]\.)\s+(?=\S)")
 _TABLE_ROW = re.compile(r"\t|\s\|\s|^\s*\|")
-_ENDS_SENTENCE = tuple('.!?:;。！？：；…"”’)')  # noqa: RUF001
-_CLAUSE_END = re.compile(r"[;:,，；：、。](?=\s|[^\W\d_])")  # noqa: RUF001
+_ENDS_SENTENCE = tuple('.!?:;。！？：；…"”’)')
+_CLAUSE_END = re.compile(r"[;:,，；：、。](?=\s|[^\W\d_])")
 
 _SHORTEST_WRAP = 40
 _LONGEST_WRAP = 130

@@ -56,6 +56,7 @@ class ParsedDocument:
     blocks: ascending, not overlapping; what lies between two blocks is white space; no block is blank.
     page_starts: ascending offsets at which pages 1, 2, … begin; empty for a format without pages.
     title: what the document itself says its title is, or None.
+    notes: what was left out and why, each a sentence fit to be shown ("page 7 cannot be read").
     """
 
     text: str
@@ -63,6 +64,7 @@ class ParsedDocument:
     page_starts: tuple[int, ...] = ()
     title: str | None = None
     media_type: str = "text/plain"
+    notes: tuple[str, ...] = ()
 
 
 class Parser(Protocol):

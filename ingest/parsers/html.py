@@ -247,7 +247,8 @@ class _Reader:
 
 def _holds_data(table: LexborNode) -> bool:
     """Whether a table is one, and not the layout of a page: that has tables, headings or long texts for cells."""
-    if table.css_first(_INSIDE_A_LAYOUT) is not None:
+    # Asked of the parts: a node's own queries find the node itself too.
+    if any(part.css_first(_INSIDE_A_LAYOUT) is not None for part in table.iter()):
         return False
     cells = table.css("td, th")
     return len(cells) > len(table.css("tr")) and all(len(cell.text()) <= LONGEST_CELL for cell in cells)

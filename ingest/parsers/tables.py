@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 LONGEST_CELL = 1000
@@ -24,34 +24,28 @@ def table_text(rows: Iterable[Sequence[Cell]]) -> str:
     Cells keep their column, so that an empty one leaves an empty place; columns and rows that are empty throughout
     are left out.
     """
-    placed = [_placed(row, covered) for row, covered in _with_covered_columns(rows)]
-    used = sorted({column for row in placed for column, cell in row.items() if cell.text})
-    lines = (_line(row, used) for row in placed)
+    grid = list(_grid(rows))
+    used = sorted({column for row in grid for column, cell in row.items() if cell.text})
+    lines = (_line(row, used) for row in grid)
     return "\n".join(line for line in lines if line)
 
 
-def _with_covered_columns(rows: Iterable[Sequence[Cell]]) -> Iterable[tuple[Sequence[Cell], frozenset[int]]]:
-    """Each row with the columns that cells of the rows above reach down into."""
+def _grid(rows: Iterable[Sequence[Cell]]) -> Iterator[dict[int, Cell]]:
+    """Each row's cells by the column in which they begin, beside those that reach down from the rows above."""
     reaching: dict[int, int] = {}
     for row in rows:
-        covered = frozenset(reaching)
-        yield row, covered
+        cells: dict[int, Cell] = {}
+        column = 0
+        for cell in row:
+            while column in reaching:
+                column += 1
+            cells[column] = cell
+            column += cell.columns
+        yield cells
         reaching = {column: left - 1 for column, left in reaching.items() if left > 1}
-        for column, cell in _placed(row, covered).items():
+        for column, cell in cells.items():
             if cell.rows > 1:
-                reaching.update({column + offset: cell.rows - 1 for offset in range(cell.columns)})
-
-
-def _placed(row: Sequence[Cell], covered: frozenset[int]) -> dict[int, Cell]:
-    """The cells of a row by the column in which they begin."""
-    cells: dict[int, Cell] = {}
-    column = 0
-    for cell in row:
-        while column in covered:
-            column += 1
-        cells[column] = cell
-        column += cell.columns
-    return cells
+                reaching.update(dict.fromkeys(range(column, column + cell.columns), cell.rows - 1))
 
 
 def _line(row: dict[int, Cell], used: Sequence[int]) -> str:

@@ -7,13 +7,18 @@ writes its own text (HTML, PDF, DOCX) appends block by block to a `TextBuilder`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ingest.parsers import Block, BlockKind, ParsedDocument
 
 _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
 _WHITE_SPACE = re.compile(r"\s+")
+_NO_TITLE = re.compile(
+    r"untitled.*|\(anonymous\)|microsoft (?:word|powerpoint|excel) - .*|(?:word|powerpoint) (?:document|presentation)"
+    r"|.*\.(?:docx?|pdf|pptx?|xlsx?|odt|rtf|txt|tex|dvi|indd|qxd|pmd|wpd|exe|md|png|jpe?g|tiff?)|\W*",
+    re.IGNORECASE,
+)
 _EDGES = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\u2060\ufeff"
 """What a block neither begins nor ends with: white space, and characters that take no space at all."""
 
@@ -40,6 +45,12 @@ def trimmed(text: str, char_start: int, char_end: int) -> tuple[int, int]:
 def has_visible_text(text: str) -> bool:
     """Whether anything in `text` would leave a mark on paper (zero-width and control characters do not)."""
     return any(character.isprintable() and not character.isspace() for character in text)
+
+
+def stated_title(title: str | None) -> str | None:
+    """A title from a file's properties, unless it is blank, a file name, or what a program put there by itself."""
+    stated = one_line(clean(title or ""))
+    return None if _NO_TITLE.fullmatch(stated) else stated
 
 
 def paragraph_spans(text: str, char_start: int, char_end: int) -> Iterator[tuple[int, int]]:
@@ -93,7 +104,7 @@ class TextBuilder:
             Block(kind=kind, char_start=char_start, char_end=self._length, level=level, heading=heading)
         )
 
-    def build(self, *, title: str | None, media_type: str) -> ParsedDocument:
+    def build(self, *, title: str | None, media_type: str, notes: Sequence[str] = ()) -> ParsedDocument:
         """The document as appended so far. A blank title counts as none."""
         self._start_waiting_pages()
         return ParsedDocument(
@@ -102,6 +113,7 @@ class TextBuilder:
             page_starts=tuple(self._page_starts),
             title=one_line(clean(title)) or None if title else None,
             media_type=media_type,
+            notes=tuple(notes),
         )
 
     def _separate(self, kind: BlockKind) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrieval.embedders import EmbedderIdentity
 from retrieval.sessions import OnnxSession, require_threads
 from retrieval.tokenizing import TextTokenizer
-from retrieval.weights import BGE_SMALL_EN, verify_weights
+from retrieval.weights import EMBEDDER_PIN, verify_weights
 
 _DIMENSION = 384
 _MAX_TOKENS = 512
@@ -21,7 +21,7 @@ _QUERY_PREFIX = "Represent this sentence for searching relevant passages: "
 class OnnxEmbedder:
     """Embeds one unpadded text a run, so a text has the same vector, to the last bit, whatever else is in flight.
 
-    `weights` is the folder of `retrieval.weights.BGE_SMALL_EN`; its files are verified before they are loaded.
+    `weights` is the folder of `retrieval.weights.EMBEDDER_PIN`; its files are verified before they are loaded.
     `threads` is how many calls may usefully run at once, each on a core of its own.
     Raises `WeightsError` and `ConfigurationError`.
     """
@@ -32,12 +32,12 @@ class OnnxEmbedder:
 
     def __init__(self, weights: Path, *, threads: int = 1) -> None:
         self.parallelism = require_threads(threads)
-        verify_weights(BGE_SMALL_EN, weights)
+        verify_weights(EMBEDDER_PIN, weights)
         self._tokenizer = TextTokenizer.from_file(weights / "tokenizer.json", max_tokens=_MAX_TOKENS)
         self._session = OnnxSession(weights / "model.onnx")
         self.identity = EmbedderIdentity(
-            model=BGE_SMALL_EN.name,
-            fingerprint=BGE_SMALL_EN.sha256_of("model.onnx"),
+            model=EMBEDDER_PIN.name,
+            fingerprint=EMBEDDER_PIN.sha256_of("model.onnx"),
             dimension=_DIMENSION,
             pooling="cls",
             normalized=True,

@@ -1,4 +1,4 @@
-"""The rerankers: cross-encoders that read question and passage together. One contract (`tests/retrieval/test_rerankers.py`)."""
+"""The rerankers: cross-encoders that read question and passage together (`tests/retrieval/test_rerankers.py`)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postmaster:
-    """A living server as its `postmaster.pid` tells of it. `status` is "starting", "ready", "stopping" or "" yet."""
+    """A living server as its `postmaster.pid` tells of it. `status` is PostgreSQL's word: starting, ready, standby (a longer recovery), stopping; "" while not written."""
 
     pid: int
     socket_directory: Path | None

@@ -23,6 +23,7 @@ from service.embedded_postgres.locks import FileLock
 from service.embedded_postgres.postmaster import Postmaster, find_postmaster, stop_postmaster
 from service.embedded_postgres.server_log import ServerLog
 from service.embedded_postgres.startup import (
+    RECOVERING,
     STOP_TIMEOUT_S,
     StartPolicy,
     bring_up,
@@ -130,12 +131,12 @@ class EmbeddedPostgres:
             self._policy.report("PostgreSQL had stopped unexpectedly; it is running again")
             return True
 
-    def remove(self) -> None:
+    def destroy(self) -> None:
         """Stop the server and delete the cluster with all its data, its log and its locks; nothing if there is none.
 
         Raises EmbeddedPostgresError while anybody uses it, this object included.
         """
-        with self._guard, explained("removing the PostgreSQL cluster"):
+        with self._guard, explained("destroying the PostgreSQL cluster"):
             location = find_location(absolute(self._data_directory))
             if location is None:
                 return
@@ -143,7 +144,7 @@ class EmbeddedPostgres:
                 users = _users_lock(location)
                 if not users.try_acquire():
                     raise EmbeddedPostgresError(
-                        f"the PostgreSQL cluster in {location.folder} is in use. Stop Footnote, then remove it."
+                        f"the PostgreSQL cluster in {location.folder} is in use. Stop Footnote, then destroy it."
                     )
                 try:
                     self._delete(location)
@@ -196,7 +197,7 @@ class EmbeddedPostgres:
         lock = _transition_lock(location)
         while not lock.acquire_within(self._policy.start_timeout_s):
             server = find_postmaster(location)
-            if server is None or server.status != "starting":
+            if server is None or server.status not in RECOVERING:
                 raise EmbeddedPostgresError(
                     f"another process has been starting or stopping the PostgreSQL server in {location.folder} for "
                     f"more than {self._policy.start_timeout_s:.0f} s. Wait for it or end it, then start again."

@@ -50,9 +50,10 @@ from service.embedded_postgres.postmaster import (
 from service.embedded_postgres.server_log import ServerLog
 
 STOP_TIMEOUT_S = 60.0
+RECOVERING = ("starting", "standby")
 _ADOPTIONS = 3
 _POLL_S = 0.02
-_ORPHANS_PATIENCE_S = 5.0
+_ORPHANS_PATIENCE_S = 2.0
 _FIRST_WORD_S = 5.0
 _NEXT_WORD_S = 30.0
 # Of a server that was killed a moment ago, and is not quite gone.
@@ -200,7 +201,7 @@ def _await_ready(location: Location, policy: StartPolicy, *, ended: Callable[[],
             refusal = _refusal(server)
             if not refusal:
                 return server
-        elif server is not None and server.status == "starting":
+        elif server is not None and server.status in RECOVERING:
             progress = now
         if now >= next_word:
             policy.report(

@@ -1,0 +1,130 @@
+"""The support check: does a source state what a sentence of the answer says, and exactly where?
+
+Each sentence is compared with the sentences of the passages it cites and, failing that, of all passages: by the
+cross-encoder, and fact by fact (`generation.facts`). What it is compared with is what is then quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from generation.answers import AnswerPolicy, AnswerSentence, Citation
+from generation.citations import CitedSentence
+from generation.context import NumberedPassage
+from generation.facts import Facts, content_words, facts_of
+from generation.sentences import Sentence, split_sentences
+from retrieval.records import Passage
+from retrieval.search import PairScorer
+
+_MOST_COMPARED = 16
+"""Source sentences read by the cross-encoder for one sentence of an answer: those with most words in common."""
+
+_MOST_QUOTES = 3
+"""Places that one sentence of an answer may need: the best, and those that hold facts the best does not."""
+
+_FEW_WORDS = 4
+"""Shorter answers ("16 weeks.") mean something only together with the question."""
+
+_UNSTATED_FACT = 0.4
+"""What is left of a score if a number or a name is stated nowhere: never enough to count as supported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A sentence of a source and how well it supports (0..1)."""
+
+    passage: Passage
+    sentence: Sentence
+    score: float
+
+
+async def check_support(
+    sentence: CitedSentence,
+    passages: Sequence[NumberedPassage],
+    *,
+    question: str,
+    scorer: PairScorer,
+    policy: AnswerPolicy,
+) -> AnswerSentence:
+    """Score one sentence and find the places that support it; an unsupported one is left without citations."""
+    claim = sentence.text
+    cited = [numbered.passage for numbered in passages if numbered.number in sentence.passages]
+    others = [numbered.passage for numbered in passages if numbered.number not in sentence.passages]
+    support, places = 0.0, list[_Place]()
+    for group in (cited, others):
+        if group and support < policy.supported_from:
+            found, found_places = await _support(
+                claim, group, question=question, scorer=scorer, policy=policy
+            )
+            if found > support:
+                support, places = found, found_places
+    supported = support >= policy.supported_from
+    return AnswerSentence(
+        text=claim,
+        supported=supported,
+        support=support,
+        citations=tuple(_citations(places)) if supported else (),
+        separator=sentence.separator,
+    )
+
+
+async def _support(
+    claim: str, passages: Sequence[Passage], *, question: str, scorer: PairScorer, policy: AnswerPolicy
+) -> tuple[float, list[_Place]]:
+    """How well the passages support the claim, and where."""
+    facts = facts_of(claim)
+    if len(claim.split()) < _FEW_WORDS and facts:
+        claim = f"{question} {claim}"
+    candidates = _most_alike(claim, facts, passages)
+    if not candidates:
+        return 0.0, []
+    logits = await scorer.score([(claim, sentence.text) for _, sentence in candidates])
+    ranked = sorted(
+        (
+            _Place(passage=passage, sentence=sentence, score=policy.support.score(float(logit)))
+            for (passage, sentence), logit in zip(candidates, logits, strict=True)
+        ),
+        key=lambda place: -place.score,
+    )
+    supporting = [ranked[0], *(place for place in ranked[1:] if place.score >= policy.supported_from)]
+    places, missing = _until_stated(facts, supporting)
+    return places[0].score * (_UNSTATED_FACT if missing else 1.0), places
+
+
+def _most_alike(claim: str, facts: Facts, passages: Sequence[Passage]) -> list[tuple[Passage, Sentence]]:
+    """The source sentences worth reading: those with facts of the claim, then those with most words in common."""
+    words = content_words(claim)
+    candidates = [(passage, sentence) for passage in passages for sentence in split_sentences(passage.text)]
+
+    def likeness(candidate: tuple[Passage, Sentence]) -> tuple[int, float]:
+        text = candidate[1].text
+        stated = len(facts) - len(facts.missing_from(text))
+        return stated, len(words & content_words(text)) / (1 + len(text.split())) ** 0.5
+
+    return sorted(candidates, key=likeness, reverse=True)[:_MOST_COMPARED]
+
+
+def _until_stated(facts: Facts, ranked: Sequence[_Place]) -> tuple[list[_Place], Facts]:
+    """The best place and those that add facts it lacks, and the facts that no place states."""
+    places = [ranked[0]]
+    missing = _unstated(facts, ranked[0])
+    for place in ranked[1:]:
+        if not missing or len(places) == _MOST_QUOTES:
+            break
+        left = _unstated(missing, place)
+        if len(left) < len(missing):
+            places.append(place)
+            missing = left
+    return places, missing
+
+
+def _unstated(facts: Facts, place: _Place) -> Facts:
+    """The facts that neither the sentence nor, for names, the title and headings above it hold."""
+    return facts.missing_from(place.sentence.text).unless_named_in(
+        " ".join((place.passage.title, *place.passage.headings))
+    )
+
+
+def _citations(places: Sequence[_Place]) -> list[Citation]:
+    return [Citation.of(place.passage, place.sentence.start, place.sentence.end) for place in places]

@@ -1,0 +1,107 @@
+"""Readiness: whether each part does its work now, found out by letting it work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from retrieval.errors import FootnoteError
+from service.recent import Recent
+from service.wiring import Footnote
+
+logger = logging.getLogger("footnote.readiness")
+
+_MAX_AGE_S = 5.0
+_DATABASE_TIMEOUT_S = 2.0
+_MODEL_TIMEOUT_S = 10.0
+_NORM_TOLERANCE = 0.01
+
+
+class _NotReadyError(Exception):
+    """A part answered, but not as it should."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartState:
+    """Whether a part is ready; `detail` says why in words that may be shown to anybody."""
+
+    ready: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """The state of every part by its name."""
+
+    parts: dict[str, PartState]
+
+    @property
+    def ready(self) -> bool:
+        return all(part.ready for part in self.parts.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ready": self.ready,
+            "parts": {
+                name: {"ready": part.ready, "detail": part.detail} for name, part in self.parts.items()
+            },
+        }
+
+
+class ReadinessCheck:
+    """Asks the parts at most every five seconds, so that no prober can load the service."""
+
+    def __init__(self, footnote: Footnote) -> None:
+        self._footnote = footnote
+        self._recent = Recent(self._ask, max_age_s=_MAX_AGE_S)
+
+    async def get(self) -> Readiness:
+        return await self._recent.get()
+
+    async def _ask(self) -> Readiness:
+        names = ("database", "embedder", "reranker")
+        states = await asyncio.gather(
+            _state("database", self._database, timeout_s=_DATABASE_TIMEOUT_S),
+            _state("embedder", self._embedder, timeout_s=_MODEL_TIMEOUT_S),
+            _state("reranker", self._reranker, timeout_s=_MODEL_TIMEOUT_S),
+        )
+        return Readiness(parts=dict(zip(names, states, strict=True)))
+
+    async def _database(self) -> None:
+        await self._footnote.database.fetch_one("SELECT 1 AS one")
+
+    async def _embedder(self) -> None:
+        vector = await self._footnote.embedding.embed_query("ready")
+        if vector.shape != (self._footnote.embedder.identity.dimension,) or not np.isfinite(vector).all():
+            raise _NotReadyError("it returns vectors that are none")
+        if abs(float(np.linalg.norm(vector)) - 1) > _NORM_TOLERANCE:
+            raise _NotReadyError("it returns vectors that are not of unit length")
+
+    async def _reranker(self) -> None:
+        scores = await self._footnote.scoring.score([("Is it ready?", "It is ready.")])
+        if scores.shape != (1,) or not np.isfinite(scores).all():
+            raise _NotReadyError("it returns scores that are none")
+
+
+async def _state(name: str, ask: Callable[[], Awaitable[None]], *, timeout_s: float) -> PartState:
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ask()
+    except TimeoutError:
+        logger.warning("the %s is not ready: no answer within %g s", name, timeout_s)
+        return PartState(ready=False, detail=f"no answer within {timeout_s:g} s")
+    except _NotReadyError as exc:
+        logger.warning("the %s is not ready: %s", name, exc)
+        return PartState(ready=False, detail=str(exc))
+    except FootnoteError as exc:
+        # The message may name hosts and paths, which an unknown prober need not know.
+        logger.warning("the %s is not ready: %s", name, exc)
+        return PartState(ready=False, detail="it does not work; the service's log says why")
+    return PartState(ready=True, detail=f"answered in {(time.perf_counter() - started) * 1000:.0f} ms")
