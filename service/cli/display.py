@@ -118,18 +118,23 @@ class IngestProgress:
 
 def show_report(report: RefreshReport, *, dry_run: bool) -> None:
     """The final table of a run, then what was skipped and what failed, each with its reason."""
-    table = Table(title="What would be done" if dry_run else None, show_header=True, header_style="bold")
-    for column in ("added", "updated", "removed", "unchanged", "skipped", "failed", "chunks", "seconds"):
-        table.add_column(column, justify="right")
-    table.add_row(
-        *(str(n) for n in (report.added, report.updated, report.removed, report.unchanged)),
-        str(len(report.skipped)),
-        str(len(report.failed)),
-        str(report.chunks),
-        f"{report.seconds:.1f}",
-    )
+    figures = {
+        "added": report.added,
+        "updated": report.updated,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "skipped": len(report.skipped),
+        "failed": len(report.failed),
+        "chunks": report.chunks,
+        "seconds": f"{report.seconds:.1f}",
+    }
     console = stdout()
-    console.print(table)
+    if dry_run:
+        console.print("What would be done; nothing was:")
+    if console.is_terminal:
+        show_table(list(figures), [list(figures.values())])
+    else:
+        console.print(", ".join(f"{value} {name}" for name, value in figures.items()))
     _show_list(console, "Skipped", [(entry.path, entry.reason) for entry in report.skipped])
     _show_list(console, "Failed", [(entry.path, entry.error) for entry in report.failed])
 
@@ -156,7 +161,7 @@ def show_hits(hits: Sequence[Hit]) -> None:
         console.print("Nothing found.")
     for number, hit in enumerate(hits, start=1):
         passage = hit.passage
-        place = one_line(passage.path) + ("" if passage.page is None else f", page {passage.page}")
+        place = _place(passage.path, passage.page)
         console.print(f"{number}. {place}  ({hit.score:.3f})", markup=False, style="bold")
         if passage.headings:
             console.print(f"   {' > '.join(passage.headings)}", markup=False, style="dim")
@@ -174,31 +179,46 @@ def show_answer(answer: Answer) -> None:
     console = stdout()
     if answer.status == "refused":
         console.print(answer.answer, markup=False)
+        _show_missing(console, answer)
         if answer.looked_at:
             console.print("Looked at:", style="bold")
         for looked in answer.looked_at:
-            page = "" if looked.page is None else f", page {looked.page}"
-            console.print(f"  {one_line(looked.path)}{page}  ({looked.score:.2f})", markup=False)
+            console.print(f"  {_place(looked.path, looked.page)}  ({looked.score:.2f})", markup=False)
         return
     for sentence in answer.sentences:
         marks = "".join(f"[{number + 1}]" for number in sentence.citations)
         doubt = "" if sentence.supported else "  (not supported by the sources)"
         console.print(f"{sentence.text} {marks}{doubt}", markup=False)
+    _show_missing(console, answer)
+    for number, citation in enumerate(answer.citations, start=1):
+        span = f"characters {citation.char_start}–{citation.char_end}"
+        console.print(
+            f"\n[{number}] {_place(citation.path, citation.page)}, {span}", markup=False, style="bold"
+        )
+        console.print(f"    “{shorten(citation.quote, 240)}”", markup=False)
+        console.print(f"    document {citation.document_id}, revision {citation.revision}", style="dim")
+
+
+def _show_missing(console: Console, answer: Answer) -> None:
     if answer.missing:
         console.print(answer.missing, markup=False, style="italic")
-    console.print()
-    for number, citation in enumerate(answer.citations, start=1):
-        page = "" if citation.page is None else f", page {citation.page}"
-        place = f"{one_line(citation.path)}{page}, characters {citation.char_start}–{citation.char_end}"
-        console.print(f"[{number}] {place}", markup=False, style="bold")
-        console.print(f"    “{shorten(citation.quote, 240)}”", markup=False)
+
+
+def _place(path: str, page: int | None) -> str:
+    return one_line(path) + ("" if page is None else f", page {page}")
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table on standard output."""
+    """A table on a terminal; in a pipe plain lines, their cells separated by tabs, without a heading."""
+    console = stdout()
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not console.is_terminal:
+        for row in cells:
+            sys.stdout.write("\t".join(row) + "\n")
+        return
     table = Table(show_header=True, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    stdout().print(table)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)

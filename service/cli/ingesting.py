@@ -57,9 +57,14 @@ def _plan_all(paths: list[Path], collection: str, rules: SourceRules) -> list[Re
     settings = load_settings()
 
     async def plan(database: Database) -> list[RefreshReport]:
-        return [
-            await plan_path(database, settings, path, collection=collection, rules=rules) for path in paths
-        ]
+        reports = []
+        for path in paths:
+            try:
+                report = await plan_path(database, settings, path, collection=collection, rules=rules)
+            except SourceUnavailableError as exc:
+                report = failed_path(str(path), exc)
+            reports.append(report)
+        return reports
 
     return with_database(plan)
 
