@@ -43,12 +43,13 @@ class RefreshedSource:
 def next_due(schedule: str, *, after: datetime) -> datetime:
     """The first time of a cron schedule (five fields, UTC) after `after`. Raises `InvalidRequestError`."""
     try:
-        return next(CronSim(schedule, after.astimezone(UTC)))
+        due: datetime = next(CronSim(schedule, after.astimezone(UTC)))
     except (CronSimError, StopIteration) as exc:
         raise InvalidRequestError(
             f"{schedule[:80]!r} is not a schedule. It has five fields, minute, hour, day, month, weekday, in UTC: "
             "'*/15 * * * *' is every quarter of an hour, '0 3 * * *' every night at three."
         ) from exc
+    return due
 
 
 async def refresh_due(

@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from generation.answer import AnswerPolicy, answer_question
-from generation.answers import Answer
+from generation.answer import answer_question
+from generation.answers import Answer, AnswerPolicy
 from generation.llms import LLM, LLMSpec, load_llm
 from ingest.chunking import ChunkPolicy
 from ingest.parsing import ParserPool

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 
 from ingest.catalog import SourceRecord, SourceState, find_source, list_sources, set_schedule
-from ingest.errors import IngestError
+from ingest.errors import IngestError, SourceUnavailableError
 from ingest.refresh import RefreshReport, count_outcomes
 from retrieval.database import Database
 from service.cli.display import IngestProgress, note, one_line, print_json, show_report, show_table
@@ -163,4 +163,4 @@ def _progress(source: SourceRecord) -> IngestProgress:
 
 
 def _refused(source: SourceRecord, error: str) -> RefreshReport:
-    return failed_path(source.location, IngestError(error))
+    return failed_path(source.location, SourceUnavailableError(error))
