@@ -148,6 +148,16 @@ def make_socket_directory(folder: Path, account: Account) -> None:
         )
 
 
+def remove_socket_directory(folder: Path | None) -> None:
+    """Remove what a stopped server leaves of its socket. What cannot be removed does no harm."""
+    if folder is None:
+        return
+    with suppress(OSError):
+        for name in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
 def _private(runtime_directory: Path | None) -> list[Path]:
     if runtime_directory is None or not runtime_directory.is_dir():
         return []

@@ -20,6 +20,9 @@ _DEFAULTS = {
     "lc_messages": "C",  # `server_log` looks for English words
     "log_line_prefix": "%m [%p] ",
     "log_checkpoints": "off",  # a line every few minutes, for ever
+    # Statements and details of errors quote what is stored, and documents do not belong in logs.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

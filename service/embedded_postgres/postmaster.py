@@ -25,7 +25,10 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postmaster:
-    """A living server as its `postmaster.pid` tells of it. `status` is PostgreSQL's word: starting, ready, standby (a longer recovery), stopping; "" while not written."""
+    """A living server as its `postmaster.pid` tells of it.
+
+    status: "starting" or "standby" (both recovering), "ready", "stopping"; "" until it is written.
+    """
 
     pid: int
     socket_directory: Path | None
@@ -40,6 +43,7 @@ class Postmaster:
 class _Process:
     name: str
     uid: int
+    parent: int
     zombie: bool
     arguments: tuple[bytes, ...]
 
@@ -103,7 +107,14 @@ def kill_orphans(location: Location) -> int:
     Nothing is lost: the server that starts next recovers from its log, as after a power cut.
     """
     title = f"postgres: {location.name}: ".encode()
-    orphans = [pid for pid, process in _processes(location.account) if process.arguments[0].startswith(title)]
+    found = dict(_processes(location.account))
+    servers = {pid for pid, process in found.items() if process.name == "postgres"}
+    orphans = [
+        pid
+        for pid, process in found.items()
+        # The server of a container is seen from outside of it too: its processes have a living one above them.
+        if process.arguments[0].startswith(title) and process.parent not in servers
+    ]
     for pid in orphans:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -185,6 +196,7 @@ def _read_process(pid: int) -> _Process | None:
     return _Process(
         name=fields["Name"],
         uid=int(fields["Uid"].split()[0]),
+        parent=int(fields["PPid"]),
         zombie=fields["State"].startswith(("Z", "X")),
         arguments=tuple(arguments),
     )

@@ -18,9 +18,22 @@ from types import TracebackType
 from typing import Self
 
 from service.embedded_postgres.errors import EmbeddedPostgresError, explained
-from service.embedded_postgres.location import NOTE, Location, absolute, find_location, make_location
+from service.embedded_postgres.location import (
+    NOTE,
+    Location,
+    absolute,
+    find_location,
+    make_location,
+    remove_socket_directory,
+    socket_directory,
+)
 from service.embedded_postgres.locks import FileLock
-from service.embedded_postgres.postmaster import Postmaster, find_postmaster, stop_postmaster
+from service.embedded_postgres.postmaster import (
+    Postmaster,
+    find_postmaster,
+    last_socket_directory,
+    stop_postmaster,
+)
 from service.embedded_postgres.server_log import ServerLog
 from service.embedded_postgres.startup import (
     RECOVERING,
@@ -73,7 +86,7 @@ class EmbeddedPostgres:
 
     def __enter__(self) -> Self:
         """Start the server, or adopt the running one. Raises EmbeddedPostgresError with the reason if neither works."""
-        with self._guard, explained("starting PostgreSQL"):
+        with self._guard, explained(f"starting PostgreSQL in {self._data_directory}"):
             if self._use is not None:
                 raise EmbeddedPostgresError("this EmbeddedPostgres is in use already; make another one.")
             directory = absolute(self._data_directory)
@@ -86,7 +99,7 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop the server unless somebody else uses it."""
-        with self._guard, explained("stopping PostgreSQL"):
+        with self._guard, explained(f"stopping PostgreSQL in {self._data_directory}"):
             use, self._use = self._use, None
             if use is None:
                 return
@@ -115,7 +128,7 @@ class EmbeddedPostgres:
         True if the server is another than before, whoever started it: connections are gone, and `dsn`, which stays the
         same unless the folder of the socket is lost, should be read again. False outside of the `with` block.
         """
-        with self._guard, explained("starting PostgreSQL again"):
+        with self._guard, explained(f"starting PostgreSQL again in {self._data_directory}"):
             use = self._use
             if use is None:
                 return False
@@ -136,7 +149,7 @@ class EmbeddedPostgres:
 
         Raises EmbeddedPostgresError while anybody uses it, this object included.
         """
-        with self._guard, explained("destroying the PostgreSQL cluster"):
+        with self._guard, explained(f"destroying the PostgreSQL cluster in {self._data_directory}"):
             location = find_location(absolute(self._data_directory))
             if location is None:
                 return
@@ -171,14 +184,15 @@ class EmbeddedPostgres:
         users.release()
 
     def _stop(self, location: Location) -> None:
-        server = find_postmaster(location)
+        """Stop the server, if it runs, and remove the folder of its socket."""
+        folders = {
+            last_socket_directory(location),
+            socket_directory(location, self._policy.runtime_directory),
+        }
         stop_postmaster(location, timeout_s=STOP_TIMEOUT_S, report=self._policy.report)
-        folder = server.socket_directory if server is not None else None
-        if folder is not None and folder.name == location.name:
-            with suppress(
-                OSError
-            ):  # not empty, or not ours to remove: harmless, and found again at the next start
-                folder.rmdir()
+        if find_postmaster(location) is None:
+            for folder in folders:
+                remove_socket_directory(folder)
 
     def _delete(self, location: Location) -> None:
         self._stop(location)

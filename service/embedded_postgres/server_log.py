@@ -14,16 +14,21 @@ _NAME = "server.log"
 _LARGE_BYTES = 8 * 2**20
 _TAIL_BYTES = 2**16
 # "2026-01-31 12:00:00.000 UTC [4711] FATAL:  why"
-_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \S+ \[\d+\] ")
-_SEVERE = re.compile(r"\b(?:PANIC|FATAL|ERROR|error):\s+(.*)")
+_PREFIX = re.compile(r"^.*?\d{4}-\d\d-\d\d [\d:.]+ \S+ \[\d+\] ")
+_SEVERE = re.compile(r"\b(?:PANIC|FATAL|ERROR|error): ")
+_REFUSED_CLIENT = "the database system is "
+DISK_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 def severe_reason(written: str) -> str:
-    """The line of a program's output that best says why it ended, without its time stamp; "" if it wrote nothing."""
+    """The line of a program's output that best says why it ended, without its time stamp; "" if it wrote nothing.
+
+    That is the first severe one, since the others follow from it; but a full disk explains whatever came before.
+    """
     lines = [line.strip() for line in written.splitlines() if line.strip()]
-    severe = [line for line in lines if _SEVERE.search(line)]
-    line = severe[-1] if severe else (lines[-1] if lines else "")
-    return _PREFIX.sub("", line)
+    severe = [line for line in lines if _SEVERE.search(line) and _REFUSED_CLIENT not in line]
+    full = [line for line in lines if any(words in line for words in DISK_FULL)]
+    return _PREFIX.sub("", next(iter((*full, *severe, *reversed(lines))), ""))
 
 
 class ServerLog:

@@ -47,11 +47,12 @@ from service.embedded_postgres.postmaster import (
     start_postmaster,
     stop_postmaster,
 )
-from service.embedded_postgres.server_log import ServerLog
+from service.embedded_postgres.server_log import DISK_FULL, ServerLog
 
 STOP_TIMEOUT_S = 60.0
 RECOVERING = ("starting", "standby")
 _ADOPTIONS = 3
+_LAUNCHES = 3
 _POLL_S = 0.02
 _ORPHANS_PATIENCE_S = 2.0
 _FIRST_WORD_S = 5.0
@@ -160,6 +161,7 @@ def _launch(
     log = ServerLog(location.folder, location.account)
     log.shrink()
     deadline = time.monotonic() + policy.start_timeout_s
+    killed = 0
     while True:
         written = log.size()
         process = _spawn(location, binaries, parameters, log, lock)
@@ -170,9 +172,12 @@ def _launch(
             raise
         if server is not None:
             return server
-        reason = log.reason_since(written)
-        if not any(passing in reason for passing in _PASSING) or time.monotonic() >= deadline:
-            raise _failed(location, process, log, reason)
+        reason = _reason(process, log, written)
+        killed += process.returncode < 0
+        again = process.returncode < 0 and killed < _LAUNCHES
+        passing = any(words in reason for words in _PASSING) and time.monotonic() < deadline
+        if not (again or passing):
+            raise _failed(location, log, reason)
         time.sleep(_POLL_S)
 
 
@@ -238,15 +243,25 @@ def _give_up(process: subprocess.Popen[bytes]) -> None:
         process.wait(STOP_TIMEOUT_S)
 
 
-def _failed(
-    location: Location, process: subprocess.Popen[bytes], log: ServerLog, reason: str
-) -> EmbeddedPostgresError:
-    remedy = "Restore the cluster from a backup, or move it away to begin with an empty one."
-    if "No space left" in reason or "quota" in reason:
-        remedy = "Free some space on that disk and start again."
-    elif reason.startswith("FATAL:  invalid value") or "unrecognized configuration parameter" in reason:
-        remedy = "Correct that setting."
+def _reason(process: subprocess.Popen[bytes], log: ServerLog, written: int) -> str:
+    """Why a server ended. One that was killed had no time to say it."""
+    if process.returncode < 0:
+        return f"it was killed by {signal.Signals(-process.returncode).name}"
+    return log.reason_since(written) or f"exit status {process.returncode}"
+
+
+def _failed(location: Location, log: ServerLog, reason: str) -> EmbeddedPostgresError:
     return EmbeddedPostgresError(
-        f"PostgreSQL could not start in {location.cluster}: {reason or f'exit status {process.returncode}'}. "
-        f"{remedy} Its log is {log.path}."
+        f"PostgreSQL could not start in {location.cluster}: {reason}. {_remedy(reason)} Its log is {log.path}."
+    )
+
+
+def _remedy(reason: str) -> str:
+    if any(words in reason for words in DISK_FULL):
+        return "Free some space on that disk and start again."
+    if "killed by" in reason:
+        return "If the system is short of memory, give it more or lower shared_buffers; then start again."
+    return (
+        "If a setting is at fault, correct it. If the cluster is damaged, restore it from a backup, or move it away "
+        "to begin with an empty one."
     )

@@ -29,6 +29,7 @@ from service.embedded_postgres.location import (
     absolute,
     cluster_name,
     find_location,
+    make_location,
     make_socket_directory,
     socket_directory,
 )
@@ -42,6 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
 NOBODY = 65534
 DEADLINE_S = 60.0
+Clear = Callable[[Path], Path]
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start programs under another account")
 
@@ -57,25 +59,35 @@ def postgres(**more): return EmbeddedPostgres(Path(sys.argv[1]), settings={FAST!
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tidy_system() -> Iterator[None]:
-    """Leave /var/lib/footnote and /run as they were found."""
-    before = set(_ours_in_the_system())
-    yield
-    left = set(_ours_in_the_system()) - before
-    for path in left:
-        shutil.rmtree(path, ignore_errors=True)
-    assert not {path for path in left if path != STATE_DIRECTORY and not path.name.startswith("postgresql-")}
+@pytest.fixture
+def cleared() -> Iterator[Clear]:
+    """Takes a data directory; at the end its cluster is destroyed, wherever in the system it was put."""
+    directories: list[Path] = []
+
+    def remember(directory: Path) -> Path:
+        directories.append(directory)
+        return directory
+
+    yield remember
+    for directory in directories:
+        _postgres(directory).destroy()
+        assert not (STATE_DIRECTORY / cluster_name(absolute(directory)).removeprefix("footnote-")).exists()
+        assert not Path("/run", cluster_name(absolute(directory))).exists()
 
 
 @pytest.fixture(scope="module")
 def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data directory whose cluster was made once; each test starts and stops its server."""
-    directory = tmp_path_factory.mktemp("shared") / "home" / "postgres"
+    """A data directory in a closed home folder, its cluster made once; each test starts and stops its server."""
+    home = tmp_path_factory.mktemp("home")
+    home.chmod(0o700)
+    directory = home / "footnote" / "postgres"
+    before = _modes(home)
     with _postgres(directory):
         pass
+    assert _modes(home) == before
     yield directory
     _postgres(directory).destroy()
+    assert not directory.exists()
 
 
 @pytest.fixture
@@ -110,7 +122,7 @@ def test_first_use_makes_a_utf8_cluster_with_checksums_that_listens_on_no_port(
         ]
         values = {name: _value(postgres, f"SHOW {name}") for name in names}
         provider = _value(
-            postgres, "SELECT datlocprovider || datlocale FROM pg_database WHERE datname = 'footnote'"
+            postgres, "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'footnote'"
         )
         letters = _value(postgres, "SELECT to_tsvector('simple', 'ÄRGER')::text")
         _execute(postgres, "CREATE EXTENSION IF NOT EXISTS vector", "CREATE EXTENSION IF NOT EXISTS pg_trgm")
@@ -201,7 +213,7 @@ def test_a_killed_server_is_restarted_with_its_data_at_the_same_address(shared_d
     with _postgres(shared_directory) as postgres:
         _execute(postgres, "CREATE TABLE kept (word text)", "INSERT INTO kept VALUES ('committed')")
         before, first_pid = postgres.dsn, _pid(postgres)
-        os.kill(first_pid, signal.SIGKILL)
+        _kill_server(shared_directory)
         assert postgres.ensure_running() is True
         assert postgres.ensure_running() is False
         assert postgres.dsn == before
@@ -212,7 +224,7 @@ def test_a_killed_server_is_restarted_with_its_data_at_the_same_address(shared_d
 
 def test_a_killed_server_is_seen_by_every_user_of_it(shared_directory: Path) -> None:
     with _postgres(shared_directory) as first, _postgres(shared_directory) as second:
-        os.kill(_pid(first), signal.SIGKILL)
+        _kill_server(shared_directory)
         assert first.ensure_running() is True
         assert second.ensure_running() is True
         assert _pid(first) == _pid(second)
@@ -220,14 +232,16 @@ def test_a_killed_server_is_seen_by_every_user_of_it(shared_directory: Path) -> 
 
 def test_a_busy_process_of_a_killed_server_does_not_block_the_next(shared_directory: Path) -> None:
     reports: list[str] = []
+    loop = b"DO $$ BEGIN FOR i IN 1..2000000000 LOOP END LOOP; END $$"
     with _postgres(shared_directory, report=reports.append) as postgres:
-        with psycopg.connect(postgres.dsn, autocommit=True) as busy:
-            loop = "DO $$ DECLARE n bigint := 0; BEGIN SET statement_timeout = '30s'; LOOP n := n + 1; END LOOP; END $$"
-            busy.pgconn.send_query(loop.encode())
-            time.sleep(0.1)
-            os.kill(_pid(postgres), signal.SIGKILL)
-            assert postgres.ensure_running() is True
+        busy = psycopg.pq.PGconn.connect(postgres.dsn.encode())
+        busy.send_query(loop)
+        while _value(postgres, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %'") == 0:
+            time.sleep(0.01)
+        _kill_server(shared_directory)
+        assert postgres.ensure_running() is True
         assert _value(postgres, "SELECT 1") == 1
+        busy.finish()
     assert "main process was killed" in " ".join(reports)
 
 
@@ -273,7 +287,7 @@ def test_the_terminal_s_interrupt_does_not_reach_the_server(shared_directory: Pa
 
 def test_a_setting_that_postgres_refuses_is_named(shared_directory: Path) -> None:
     with (
-        pytest.raises(EmbeddedPostgresError, match=r"no_such_setting.*Correct that setting.*server\.log"),
+        pytest.raises(EmbeddedPostgresError, match=r"no_such_setting.*setting.*correct it.*server\.log"),
         _postgres(shared_directory, settings={"no_such_setting": "1"}),
     ):
         pass
@@ -303,24 +317,24 @@ def test_a_cluster_of_another_major_version_is_refused(shared_directory: Path) -
         version.write_text("18\n")
 
 
-def test_destroy_refuses_while_in_use_and_then_leaves_nothing(tmp_path: Path) -> None:
-    directory = tmp_path / "home" / "postgres"
-    with _postgres(directory) as postgres:
-        folder = _found(directory).folder
-        with pytest.raises(EmbeddedPostgresError, match="in use"):
-            postgres.destroy()
-        with pytest.raises(EmbeddedPostgresError, match="in use"):
-            _postgres(directory).destroy()
-    postgres.destroy()
-    postgres.destroy()
-    assert not folder.exists()
+def test_destroy_refuses_while_in_use_and_then_leaves_nothing(tmp_path: Path, cleared: Clear) -> None:
+    directory = cleared(tmp_path / "home" / "postgres")
+    location = make_location(directory, lambda _: None)
+    user = FileLock(location.folder, "users.lock", location.account)
+    assert user.try_acquire(shared=True)
+    with pytest.raises(EmbeddedPostgresError, match="in use"):
+        _postgres(directory).destroy()
+    user.release()
+    _postgres(directory).destroy()
+    _postgres(directory).destroy()
+    assert not location.folder.exists()
     assert not directory.exists()
     assert (tmp_path / "home").exists()
 
 
-def test_first_use_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
-    directory = tmp_path / "postgres"
-    for delay_s in (0.3, 0.6, 0.9):
+def test_first_use_survives_being_killed_at_any_moment(tmp_path: Path, cleared: Clear) -> None:
+    directory = cleared(tmp_path / "postgres")
+    for delay_s in (0.3, 0.8):
         with _script("say('begins')\nwith postgres(): time.sleep(60)", directory) as victim:
             assert _line(victim) == "begins"
             time.sleep(delay_s)
@@ -329,11 +343,10 @@ def test_first_use_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
         assert _value(postgres, "SELECT current_database()") == "footnote"
         assert not list(_found(directory).folder.glob("data.new-*"))
     assert _server(directory) is None
-    postgres.destroy()
 
 
-def test_two_processes_at_their_first_use_share_one_server(tmp_path: Path) -> None:
-    directory = tmp_path / "postgres"
+def test_two_processes_at_their_first_use_share_one_server(tmp_path: Path, cleared: Clear) -> None:
+    directory = cleared(tmp_path / "postgres")
     use = """
 with postgres() as p, psycopg.connect(p.dsn) as c:
     say(c.execute("SELECT pg_postmaster_start_time()::text").fetchone()[0])
@@ -345,7 +358,6 @@ with postgres() as p, psycopg.connect(p.dsn) as c:
         assert _server(directory) is not None
         second.communicate("go\n", timeout=DEADLINE_S)
     assert _server(directory) is None
-    _postgres(directory).destroy()
 
 
 def test_a_server_left_by_a_killed_process_is_adopted_and_stopped(shared_directory: Path) -> None:
@@ -356,6 +368,18 @@ def test_a_server_left_by_a_killed_process_is_adopted_and_stopped(shared_directo
     assert left is not None
     with _postgres(shared_directory) as postgres:
         assert _pid(postgres) == left
+    assert _server(shared_directory) is None
+
+
+def test_a_killed_server_that_its_parent_has_not_buried_is_no_obstacle(shared_directory: Path) -> None:
+    with _script("with postgres(): say('up'); time.sleep(60)", shared_directory) as starter:
+        assert _line(starter) == "up"
+        starter.send_signal(signal.SIGSTOP)
+        _kill_server(shared_directory)
+        with _postgres(shared_directory) as postgres:
+            assert _value(postgres, "SELECT 1") == 1
+        starter.kill()
+    _postgres(shared_directory).__enter__().__exit__(None, None, None)
     assert _server(shared_directory) is None
 
 
@@ -420,7 +444,7 @@ def test_the_socket_goes_to_the_runtime_directory_if_it_is_short_enough(open_fol
 
 def test_a_data_directory_that_cannot_be_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EmbeddedPostgresError, match=r"starting PostgreSQL failed: .*FOOTNOTE_HOME"):
+    with pytest.raises(EmbeddedPostgresError, match=r"starting PostgreSQL in .* failed: .*FOOTNOTE_HOME"):
         _postgres(tmp_path / "file" / "postgres").__enter__()
     with pytest.raises(EmbeddedPostgresError, match="line break"):
         _postgres(tmp_path / "two\nlines").__enter__()
@@ -436,45 +460,66 @@ def test_a_log_grows_no_larger_than_two_files_and_loses_no_new_line(tmp_path: Pa
     assert log.size() < 100
     assert (tmp_path / "server.log.1").stat().st_size == 9 * 10**6
     assert log.reason_since(0) == "FATAL:  new line"
-    assert severe_reason("a: b: cannot open shared object file") == "a: b: cannot open shared object file"
+
+
+def test_the_reason_for_a_failure_is_its_cause_not_its_consequence() -> None:
+    start = """2026-01-31 12:00:00.000 UTC [7] LOG:  starting PostgreSQL
+2026-01-31 12:00:00.100 UTC [8] FATAL:  the database system is starting up
+2026-01-31 12:00:00.200 UTC [9] PANIC:  could not locate a valid checkpoint record at 0/1
+2026-01-31 12:00:00.300 UTC [7] LOG:  aborting startup due to startup process failure
+"""
+    setup = """creating subdirectories ... ok
+[11] ERROR:  transaction failed
+[11] FATAL:  could not extend file "base/1/2": No space left on device
+[11] PANIC:  cannot abort transaction 1, it was already committed
+"""
+    assert severe_reason(start) == "PANIC:  could not locate a valid checkpoint record at 0/1"
+    assert severe_reason(setup).endswith("No space left on device")
+    assert severe_reason("libz.so.1: cannot open shared object\n") == "libz.so.1: cannot open shared object"
+    assert severe_reason("") == ""
+
+
+def test_no_permission_on_the_way_is_changed_and_nobody_else_gets_in(shared_directory: Path) -> None:
+    before = _modes(shared_directory)
+    with _postgres(shared_directory) as postgres:
+        assert _value(postgres, "SELECT 1") == 1
+        assert os.geteuid() != 0 or _refusal_as_nobody(postgres.dsn)
+    assert _modes(shared_directory) == before
 
 
 @as_root
-def test_root_keeps_the_cluster_outside_of_a_closed_folder_and_changes_no_permission(tmp_path: Path) -> None:
-    home = tmp_path / "closed"
-    home.mkdir(mode=0o700)
-    directory = home / "footnote" / "postgres"
-    before = _modes(home)
+def test_root_keeps_the_cluster_outside_of_a_folder_that_its_account_may_not_enter(
+    tmp_path: Path, cleared: Clear
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    directory = cleared(closed / "footnote" / "postgres")
     reports: list[str] = []
-    with _postgres(directory, report=reports.append) as postgres:
-        location = _found(directory)
-        assert _value(postgres, "SHOW data_directory") == str(location.cluster)
-        assert location.folder.parent == STATE_DIRECTORY
-        assert location.account.name == "footnote"
-        assert str(location.folder) in (directory / NOTE).read_text()
-        assert _refusal_as_nobody(postgres.dsn)
-    assert _modes(home) == before
-    assert any(str(location.folder) in line for line in reports)
-    reports.clear()
-    with _postgres(directory, report=reports.append):
-        pass
-    assert reports == []
-    postgres.destroy()
-    assert not directory.exists()
+    location = make_location(directory, reports.append)
+    assert location == find_location(directory)
+    assert location.account.name == "footnote"
+    assert location.folder.parent == STATE_DIRECTORY
+    assert str(location.folder) in (directory / NOTE).read_text()
+    assert str(location.folder) in " ".join(reports)
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    closed.chmod(0o755)
+    assert find_location(directory) == location
 
 
 @as_root
-def test_root_keeps_the_cluster_in_a_folder_that_its_account_can_reach(open_folder: Path) -> None:
-    directory = open_folder / "home" / "postgres"
-    with _postgres(directory) as postgres:
-        location = _found(directory)
-        assert location.folder.parent == directory
-        assert location.folder.stat().st_uid == location.account.uid == pwd.getpwnam("footnote").pw_uid
-        assert stat.S_IMODE(location.folder.stat().st_mode) == 0o700
+def test_root_keeps_the_cluster_in_a_folder_that_its_account_can_reach(
+    open_folder: Path, cleared: Clear
+) -> None:
+    directory = cleared(open_folder / "postgres")
+    directory.mkdir()
+    directory.chmod(0o755)
+    location = make_location(directory, lambda _: None)
+    assert location.folder.parent == directory
+    assert location.folder.stat().st_uid == location.account.uid == pwd.getpwnam("footnote").pw_uid
+    assert stat.S_IMODE(location.folder.stat().st_mode) == 0o700
     open_folder.chmod(0o700)
     with pytest.raises(EmbeddedPostgresError, match=r"may not enter.*chmod o"):
-        postgres.__enter__()
-    postgres.destroy()
+        _postgres(directory).__enter__()
 
 
 @as_root
@@ -485,9 +530,12 @@ def test_a_note_without_its_cluster_stops_the_start_instead_of_beginning_anew(tm
 
 
 @as_root
-def test_an_ordinary_account_runs_it_in_its_closed_home_at_a_long_and_odd_path(private_home: Path) -> None:
+def test_an_ordinary_account_runs_it_in_its_closed_home_at_a_long_and_odd_path(
+    private_home: Path, cleared: Clear
+) -> None:
     _skip_unless_nobody_reaches_the_programs()
     odd = private_home / 'it\'s a "home"; $HOME, `x` ünd' / ("d" * 150) / ("e" * 150) / "postgres"
+    cleared(odd)
     before = _modes(private_home)
     use = """
 with postgres() as p, psycopg.connect(p.dsn) as c:
@@ -507,26 +555,25 @@ say(sorted(path.name for path in Path(sys.argv[1]).iterdir()))
         assert _value(postgres, "SELECT system_user") == "peer:root"
     assert {path.owner() for path in location.folder.iterdir()} == {"nobody"}
     assert _modes(private_home) == before
-    postgres.destroy()
 
 
 @as_root
-def test_an_ordinary_account_is_told_whose_the_cluster_is(open_folder: Path) -> None:
+def test_an_ordinary_account_is_told_whose_the_cluster_is(open_folder: Path, cleared: Clear) -> None:
     _skip_unless_nobody_reaches_the_programs()
-    directory = open_folder / "postgres"
+    directory = cleared(open_folder / "postgres")
     attempt = """
 try:
     postgres().__enter__()
 except EmbeddedPostgresError as error:
     say(error)
 """
-    with _postgres(directory) as postgres, _script(attempt, directory, account=account_of(NOBODY)) as user:
+    make_location(directory, lambda _: None)
+    with _script(attempt, directory, account=account_of(NOBODY)) as user:
         written, _ = user.communicate(timeout=DEADLINE_S)
     assert "belongs to the account 'footnote'" in written
-    postgres.destroy()
     with _script(attempt, Path("/proc/nowhere"), account=account_of(NOBODY)) as user:
         written, _ = user.communicate(timeout=DEADLINE_S)
-    assert "starting PostgreSQL failed" in written
+    assert "starting PostgreSQL in /proc/nowhere failed" in written
 
 
 @as_root
@@ -588,6 +635,15 @@ def _server(directory: Path) -> int | None:
     return None if server is None else server.pid
 
 
+def _kill_server(directory: Path) -> None:
+    """Kill the main process and wait until it is gone."""
+    pid = _server(directory)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while _server(directory) is not None:
+        time.sleep(0.01)
+
+
 def _pid(postgres: EmbeddedPostgres) -> int:
     text = _value(postgres, "SELECT pg_read_file('postmaster.pid')")
     return int(str(text).splitlines()[0])
@@ -619,7 +675,7 @@ def _script(body: str, *arguments: Path, account: Account | None = None) -> subp
         argv,
         cwd="/",
         env={
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path)),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PATH": os.defpath,
             "LC_ALL": "C.UTF-8",
@@ -661,11 +717,3 @@ def _modes(folder: Path) -> dict[Path, tuple[int, int, int]]:
         for path in folders
         if path.exists()
     }
-
-
-def _ours_in_the_system() -> list[Path]:
-    return [
-        *Path("/run").glob("footnote-*"),
-        *STATE_DIRECTORY.glob("*"),
-        *STATE_DIRECTORY.parent.glob("footnote"),
-    ]
