@@ -24,7 +24,9 @@ def check_collection_name(name: str) -> str:
 
 async def find_collection(database: Database, name: str) -> Collection:
     """The collection of that name. Raises `NotFoundError`."""
-    row = await database.fetch_one(query("collections.find"), {"name": name})
+    # What cannot be a name is not asked for: Postgres takes no NUL and no lone surrogate.
+    possible = NAME.fullmatch(name)
+    row = await database.fetch_one(query("collections.find"), {"name": name}) if possible else None
     if row is None:
         raise NotFoundError(
             f"there is no collection {name[:80]!r}. Collections come to be by ingesting into them: "
@@ -44,9 +46,9 @@ async def ensure_collection(database: Database, name: str, *, language: str = "e
 
 
 async def allow_outside(database: Database, name: str, *, allow: bool) -> None:
-    """Say whether passages of a collection may be sent to a language model declared outside."""
-    if not await database.execute(query("collections.allow_outside"), {"name": name, "allow": allow}):
-        await find_collection(database, name)
+    """Say whether passages of a collection may be sent to a language model declared outside. Raises `NotFoundError`."""
+    found = await find_collection(database, name)
+    await database.execute(query("collections.allow_outside"), {"name": found.name, "allow": allow})
 
 
 async def list_collections(database: Database) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@
     ├── NotFoundError              a collection, document, revision, source or key does not exist
     ├── InvalidRequestError        the caller asked for something that cannot be
     ├── IndexMismatchError         the configured embedder is not the one the index was built with
+    ├── IndexMissingError          the vector store has lost an index that the database knows of
+    ├── StoreUnavailableError      the vector store cannot be reached or refuses (retryable)
     └── ModelError                 an embedder or reranker failed while running
 
 `ingest.errors` and `generation.errors` derive from the same root.
@@ -62,6 +64,16 @@ class InvalidRequestError(FootnoteError):
 
 class IndexMismatchError(FootnoteError):
     """The configured embedder is not the one the index was built with."""
+
+
+class IndexMissingError(FootnoteError):
+    """The vector store does not hold an index that the database knows of."""
+
+
+class StoreUnavailableError(FootnoteError):
+    """The vector store cannot be reached, or refuses; the same call may succeed later."""
+
+    retryable = True
 
 
 class ModelError(FootnoteError):

@@ -7,10 +7,9 @@ of a question where all candidates are alike; BM25, which has no fixed scale, is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,4 +43,5 @@ def fuse(
 
 def blend(fused: float, logit: float, *, weight: float) -> float:
     """Blend a fused score with a cross-encoder's logit, squashed to 0..1: `weight` goes to the cross-encoder."""
-    return (1 - weight) * fused + weight * float(1 / (1 + np.exp(-logit)))
+    # The logistic function, written so that no logit overflows.
+    return (1 - weight) * fused + weight * 0.5 * (1 + math.tanh(logit / 2))

@@ -52,7 +52,7 @@ def check_index(index: Index, collection: str, identity: EmbedderIdentity, store
 async def ensure_index(
     database: Database, collection: Collection, identity: EmbedderIdentity, store: VectorStore
 ) -> Index:
-    """The collection's active index, made where it has none. Raises `IndexMismatchError`."""
+    """The collection's active index, made where it has none. Raises `IndexMismatchError`, and what its store raises."""
     async with database.transaction() as connection:
         await connection.execute(query("indexes.hold_collection"), {"collection_id": collection.id})
         index = await active_index(connection, collection.id)
@@ -69,7 +69,7 @@ async def ensure_index(
             )
             row = await cursor.fetchone()
             assert row is not None, "an insert returns its row"
-            index = _index(row)
-        check_index(index, collection.name, identity, store)
-        await store.create(index, connection)
-    return index
+            # Only now: an index whose vectors a store has lost must not be taken for one that has none yet.
+            await store.create(_index(row), connection)
+            return _index(row)
+        return check_index(index, collection.name, identity, store)

@@ -123,9 +123,8 @@ async def publish(
             )
             await connection.execute(query("publishing.insert_postings"), {"chunk_ids": ids})
         await _exchange_places(connection, document_id, draft, {**stored, **added})
-        removed = [
-            chunk_id for text_hash, chunk_id in stored.items() if text_hash not in set(draft.text_hashes)
-        ]
+        kept = set(draft.text_hashes)
+        removed = [chunk_id for text_hash, chunk_id in stored.items() if text_hash not in kept]
         await _delete_chunks(connection, removed)
         await connection.execute(query("publishing.supersede_revision"), {"document_id": document_id})
         inserted = await _one(
@@ -145,7 +144,8 @@ async def publish(
             {**parameters, "document_id": document_id, "revision": revision},
         )
     await store.forget(index, removed)
-    await store.set_readers(index, document_id, draft.readers)
+    if set(held["readers"]) != set(draft.readers):
+        await store.set_readers(index, document_id, draft.readers)
     return Published(
         document_id=document_id,
         revision=revision,
@@ -166,8 +166,16 @@ async def remove_document(database: Database, store: VectorStore, index: Index, 
 
 
 async def purge_revisions(database: Database, *, retention_days: int) -> int:
-    """Delete texts of revisions that were superseded more than `retention_days` ago; returns how many."""
-    return await database.execute(query("publishing.purge_revisions"), {"retention_days": retention_days})
+    """Delete texts of revisions that were superseded more than `retention_days` ago; returns how many.
+
+    A removed document goes with the last of its texts.
+    """
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            query("publishing.purge_revisions"), {"retention_days": retention_days}
+        )
+        await connection.execute(query("publishing.purge_documents"))
+        return cursor.rowcount
 
 
 def _document_parameters(draft: RevisionDraft, index: Index) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from retrieval.errors import InvalidRequestError
 from retrieval.fusion import FusionPolicy, blend, fuse
 from retrieval.indexes import active_index, check_index
 from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores
-from retrieval.records import Collection, Hit, Passage, Scope
+from retrieval.records import Collection, Hit, Passage, Scope, contextual_text
 from retrieval.stores import Index, VectorStore
 
 MAX_QUESTION_CHARACTERS = 8_000
@@ -111,14 +111,13 @@ class Searcher:
             fused = fuse(
                 cosines, bm25, cosine_bounds=self._embedder.cosine_bounds, policy=self._policy.fusion
             )
-            wanted = max(k, self._policy.rerank_candidates if self._reranker else 0)
-            passages = await _passages(connection, collection.id, [i for i, _ in fused[: wanted + k]], scope)
+            best = fused[: max(k, self._policy.rerank_candidates if self._reranker else 0)]
+            passages = await _passages(connection, collection.id, [chunk_id for chunk_id, _ in best], scope)
         hits = [
-            Hit(passage=passages[i], score=score, cosine=cosines[i], bm25=bm25[i])
-            for i, score in fused
-            if i in passages
+            Hit(passage=passages[chunk_id], score=score, cosine=cosines[chunk_id], bm25=bm25[chunk_id])
+            for chunk_id, score in best
         ]
-        if self._reranker is not None:
+        if self._reranker is not None and hits:
             hits = await self._rerank(self._reranker, question, hits)
         return hits[:k]
 
@@ -133,9 +132,9 @@ class Searcher:
     ) -> tuple[Mapping[int, float], Mapping[int, float]]:
         """Both scores of every candidate of either list."""
         limit = max(self._policy.candidates, k)
-        dense = dict(
-            await self._store.nearest(index, vector, limit=limit, scope=scope, connection=connection)
-        )
+        nearest = await self._store.nearest(index, vector, limit=limit, scope=scope, connection=connection)
+        visible = await _visible(connection, index.collection_id, [i for i, _ in nearest], scope)
+        dense = {chunk_id: cosine for chunk_id, cosine in nearest if chunk_id in visible}
         lexical = dict(
             await lexical_candidates(
                 connection,
@@ -169,11 +168,28 @@ class Searcher:
             )
             for hit, logit in zip(head, logits, strict=True)
         ]
-        return [*sorted(reranked, key=lambda hit: -hit.score), *tail]
+        # A hit that the reranker did not read is blended as if it had scored nothing, which puts it below the others.
+        unread = [replace(hit, score=(1 - self._policy.rerank_weight) * hit.score) for hit in tail]
+        return [*sorted(reranked, key=lambda hit: -hit.score), *unread]
 
 
 def _contextual(passage: Passage) -> str:
-    return "\n".join(dict.fromkeys([passage.title, *passage.headings, passage.text]))
+    return contextual_text(passage.title, passage.headings, passage.text)
+
+
+async def _visible(
+    connection: Connection, collection_id: int, chunk_ids: Sequence[int], scope: Scope
+) -> set[int]:
+    """Those of the chunks that are current and may be read. A store outside Postgres may lag behind on both."""
+    cursor = await connection.execute(
+        query("search.visible"),
+        {
+            "collection_id": collection_id,
+            "chunk_ids": list(chunk_ids),
+            "principals": None if scope.principals is None else sorted(scope.principals),
+        },
+    )
+    return {row["id"] for row in await cursor.fetchall()}
 
 
 async def _passages(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.database import Connection
+from retrieval.errors import ExtraMissingError, IndexMismatchError
 from retrieval.records import Scope
 
 StoreKind = Literal["pgvector", "qdrant", "memory"]
@@ -32,6 +33,15 @@ class Index:
     embedder: str
     dimension: int
 
+    def check_dimension(self, vectors: NDArray[np.float32]) -> None:
+        """Raise `IndexMismatchError` where `vectors`, of shape (..., n), are not of this index's dimension."""
+        if vectors.shape[-1] != self.dimension:
+            raise IndexMismatchError(
+                f"index {self.id} holds vectors of {self.dimension} dimensions, made with {self.embedder}; "
+                f"these have {vectors.shape[-1]}. Configure that embedder again, or build the index anew: "
+                "footnote reindex."
+            )
+
 
 class VectorStore(Protocol):
     """Holds unit vectors by chunk id. `connection` is the caller's Postgres transaction: pgvector writes and reads
@@ -40,10 +50,12 @@ class VectorStore(Protocol):
     kind: StoreKind
 
     async def create(self, index: Index, connection: Connection) -> None:
-        """Make room for an index's vectors. Doing it twice is no error."""
+        """Make room for the vectors of a new index. Doing it twice is no error."""
         ...
 
-    async def drop(self, index: Index, connection: Connection) -> None: ...
+    async def drop(self, index: Index, connection: Connection) -> None:
+        """Give up an index's vectors. Doing it twice is no error."""
+        ...
 
     async def write(
         self,
@@ -55,7 +67,10 @@ class VectorStore(Protocol):
         readers: Sequence[str],
         connection: Connection,
     ) -> None:
-        """Add vectors, float32 of shape (len(chunk_ids), dimension), before the chunks are published."""
+        """Add vectors, float32 of shape (len(chunk_ids), dimension), before the chunks are published.
+
+        Raises `IndexMismatchError` for vectors of another dimension, as `nearest` and `cosines` do.
+        """
         ...
 
     async def forget(self, index: Index, chunk_ids: Sequence[int]) -> None:
@@ -94,15 +109,19 @@ class StoreSpec:
 
 
 def load_store(spec: StoreSpec) -> VectorStore:
-    """Build the store that `spec` names. Raises `ExtraMissingError`."""
+    """Build the store that `spec` names. Raises `ExtraMissingError`, and what the store's constructor raises."""
     match spec.kind:
         case "pgvector":
             from retrieval.stores.pgvector import PgvectorStore
 
             return PgvectorStore()
         case "qdrant":
-            from retrieval.stores.qdrant import QdrantStore
-
+            try:
+                from retrieval.stores.qdrant import QdrantStore
+            except ModuleNotFoundError as exc:
+                if exc.name is None or not exc.name.startswith("qdrant_client"):
+                    raise
+                raise ExtraMissingError("qdrant", "store.kind 'qdrant'") from exc
             return QdrantStore(url=spec.url, api_key=spec.api_key, path=spec.path)
         case "memory":
             from retrieval.stores.memory import MemoryStore

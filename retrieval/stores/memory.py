@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.database import Connection
+from retrieval.errors import IndexMissingError
 from retrieval.records import Scope
 from retrieval.stores import Index, StoreKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """The vectors of one index by chunk, the document of each chunk, the readers of each document."""
+
+    vectors: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    documents: dict[int, UUID] = field(default_factory=dict)
+    readers: dict[UUID, frozenset[str]] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -19,17 +30,21 @@ class MemoryStore:
     kind: StoreKind = "memory"
 
     def __init__(self) -> None:
-        self._vectors: dict[int, dict[int, NDArray[np.float32]]] = {}
-        self._documents: dict[int, dict[int, UUID]] = {}
-        self._readers: dict[int, dict[UUID, frozenset[str]]] = {}
+        self._indexes: dict[int, _Held] = {}
+
+    def _held(self, index: Index) -> _Held:
+        if index.id not in self._indexes:
+            raise IndexMissingError(
+                f"the vectors of index {index.id} are not in this process's memory: they went with the process that "
+                "made them. Build the index anew: footnote reindex."
+            )
+        return self._indexes[index.id]
 
     async def create(self, index: Index, connection: Connection) -> None:
-        for table in (self._vectors, self._documents, self._readers):
-            table.setdefault(index.id, {})
+        self._indexes.setdefault(index.id, _Held())
 
     async def drop(self, index: Index, connection: Connection) -> None:
-        for table in (self._vectors, self._documents, self._readers):
-            table.pop(index.id, None)
+        self._indexes.pop(index.id, None)
 
     async def write(
         self,
@@ -41,42 +56,48 @@ class MemoryStore:
         readers: Sequence[str],
         connection: Connection,
     ) -> None:
+        index.check_dimension(vectors)
+        held = self._held(index)
         for chunk_id, vector in zip(chunk_ids, vectors, strict=True):
-            self._vectors[index.id][chunk_id] = vector
-            self._documents[index.id][chunk_id] = document_id
-        self._readers[index.id][document_id] = frozenset(readers)
+            held.vectors[chunk_id] = vector
+            held.documents[chunk_id] = document_id
+        held.readers[document_id] = frozenset(readers)
 
     async def forget(self, index: Index, chunk_ids: Sequence[int]) -> None:
+        held = self._held(index)
         for chunk_id in chunk_ids:
-            self._vectors[index.id].pop(chunk_id, None)
-            self._documents[index.id].pop(chunk_id, None)
+            held.vectors.pop(chunk_id, None)
+            held.documents.pop(chunk_id, None)
 
     async def set_readers(self, index: Index, document_id: UUID, readers: Sequence[str]) -> None:
-        self._readers[index.id][document_id] = frozenset(readers)
+        self._held(index).readers[document_id] = frozenset(readers)
 
     async def nearest(
         self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
     ) -> list[tuple[int, float]]:
-        visible = [i for i in self._vectors[index.id] if self._may_see(index, i, scope)]
+        held = self._held(index)
+        visible = [
+            chunk_id
+            for chunk_id, document_id in held.documents.items()
+            if scope.principals is None or not scope.principals.isdisjoint(held.readers[document_id])
+        ]
         scored = await self.cosines(index, vector, visible, connection=connection)
         return sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    def _may_see(self, index: Index, chunk_id: int, scope: Scope) -> bool:
-        if scope.principals is None:
-            return True
-        return not scope.principals.isdisjoint(self._readers[index.id][self._documents[index.id][chunk_id]])
 
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
     ) -> Mapping[int, float]:
-        held = [i for i in chunk_ids if i in self._vectors[index.id]]
+        index.check_dimension(vector)
+        vectors = self._held(index).vectors
+        held = [chunk_id for chunk_id in chunk_ids if chunk_id in vectors]
         if not held:
             return {}
-        matrix = np.stack([self._vectors[index.id][i] for i in held])
-        return dict(zip(held, (matrix @ vector).tolist(), strict=True))
+        # Not a matrix product, whose last bit depends on where in the matrix a row stands: equal vectors are to tie.
+        cosines = (np.stack([vectors[chunk_id] for chunk_id in held]) * vector).sum(axis=1)
+        return dict(zip(held, cosines.tolist(), strict=True))
 
     async def count(self, index: Index, connection: Connection) -> int:
-        return len(self._vectors[index.id])
+        return len(self._held(index).vectors)
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -17,6 +17,10 @@ from retrieval.database import Connection
 from retrieval.records import Scope
 from retrieval.stores import Index, StoreKind
 
+# Vectors of up to 8,000 bytes stay in the row, which has to fit a page: a scan that fetched each from TOAST would be
+# many times slower.
+_LONGEST_IN_ROW = 4_000
+
 
 def _table(index: Index) -> sql.Identifier:
     return sql.Identifier(f"vectors_{index.id}")
@@ -41,12 +45,12 @@ class PgvectorStore:
                 " embedding halfvec({dimension}) NOT NULL)"
             ).format(table=_table(index), dimension=sql.Literal(index.dimension))
         )
-        # Vectors of up to 8,000 bytes stay in the row: a scan that fetched each from TOAST would be many times slower.
-        await connection.execute(
-            sql.SQL("ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN").format(
-                table=_table(index)
+        if index.dimension <= _LONGEST_IN_ROW:
+            await connection.execute(
+                sql.SQL("ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE PLAIN").format(
+                    table=_table(index)
+                )
             )
-        )
 
     async def drop(self, index: Index, connection: Connection) -> None:
         await connection.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(table=_table(index)))
@@ -61,6 +65,7 @@ class PgvectorStore:
         readers: Sequence[str],
         connection: Connection,
     ) -> None:
+        index.check_dimension(vectors)
         copy = sql.SQL("COPY {table} (chunk_id, embedding) FROM STDIN WITH (FORMAT BINARY)").format(
             table=_table(index)
         )
@@ -78,6 +83,7 @@ class PgvectorStore:
     async def nearest(
         self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
     ) -> list[tuple[int, float]]:
+        index.check_dimension(vector)
         visible = sql.SQL(
             "JOIN chunks AS c ON c.id = v.chunk_id JOIN documents AS d ON d.id = c.document_id"
             " WHERE d.readers && %(principals)s::text[]"
@@ -98,6 +104,7 @@ class PgvectorStore:
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
     ) -> Mapping[int, float]:
+        index.check_dimension(vector)
         cursor = await connection.execute(
             sql.SQL(
                 "SELECT chunk_id, -(embedding <#> %(vector)s) AS cosine FROM {table}"

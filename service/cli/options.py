@@ -48,7 +48,7 @@ def parse_principals(text: str | None) -> list[str] | None:
     principals = [part.strip() for part in text.split(",") if part.strip()]
     for principal in principals:
         kind, _, name = principal.partition(":")
-        if principal != PUBLIC and (kind not in {"user", "group"} or not name):
+        if principal != PUBLIC and (kind not in {"user", "group"} or not name or not principal.isprintable()):
             raise InvalidRequestError(
                 f"{principal[:80]!r} is not a reader. Write user:NAME, group:NAME or public, separated by commas."
             )

@@ -28,6 +28,6 @@ SELECT r.document_id, r.revision AS number, r.title, r.text, r.page_starts, r.cr
 FROM revisions AS r JOIN documents AS d ON d.id = r.document_id
 WHERE d.id = %(document_id)s
   AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])
-  AND (%(revision)s::integer IS NULL OR r.revision = %(revision)s)
+  AND (%(revision)s::numeric IS NULL OR r.revision = %(revision)s)
 ORDER BY r.revision DESC
 LIMIT 1

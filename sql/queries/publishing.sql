@@ -13,7 +13,7 @@ SELECT text_hash FROM chunks WHERE document_id = %(document_id)s
 INSERT INTO documents AS d (collection_id, source_id, path, media_type, readers, content_hash, size_bytes, mtime_ns, recipe)
 VALUES (%(collection_id)s, %(source_id)s, %(path)s, %(media_type)s, %(readers)s, %(content_hash)s, %(size_bytes)s, %(mtime_ns)s, %(recipe)s)
 ON CONFLICT (source_id, path) DO UPDATE SET path = d.path
-RETURNING id, current_revision, content_hash, recipe
+RETURNING id, current_revision, content_hash, recipe, readers
 
 -- name: stored_chunks
 -- Chunks of a document with the hash of their text.
@@ -89,3 +89,9 @@ UPDATE documents SET current_revision = NULL, removed_at = now(), updated_at = n
 -- name: purge_revisions
 -- Texts whose retention has ended.
 DELETE FROM revisions WHERE superseded_at < now() - make_interval(days => %(retention_days)s)
+
+-- name: purge_documents
+-- Removed documents without a text left. A file that comes back later is a new document, whose revisions count from 1:
+-- under the old id, a citation to an old revision 1 would be answered with the new one's text.
+DELETE FROM documents AS d
+WHERE d.removed_at IS NOT NULL AND NOT EXISTS (SELECT FROM revisions AS r WHERE r.document_id = d.id)

@@ -1,3 +1,11 @@
+-- name: visible
+-- Which of these chunks are current and may be read by the caller; what another store holds of either is only a copy.
+SELECT c.id
+FROM chunks AS c JOIN documents AS d ON d.id = c.document_id
+WHERE c.id = ANY(%(chunk_ids)s)
+  AND c.collection_id = %(collection_id)s
+  AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])
+
 -- name: passages
 -- Chunks at their places in the current revisions of documents that the caller may see; the first place of each.
 SELECT DISTINCT ON (c.id)

@@ -1,0 +1,602 @@
+"""One contract for every vector store, and what each of them promises beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from retrieval.database import Database, query
+from retrieval.errors import (
+    ConfigurationError,
+    ExtraMissingError,
+    FootnoteError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreUnavailableError,
+)
+from retrieval.indexes import ensure_index
+from retrieval.records import Scope
+from retrieval.search import Searcher, SearchPolicy
+from retrieval.stores import Index, StoreSpec, VectorStore, load_store
+from retrieval.stores.memory import MemoryStore
+from retrieval.stores.pgvector import PgvectorStore
+from retrieval.stores.qdrant import QdrantStore
+from tests.retrieval.corpus import BagOfWords, Corpus, QueryBagOfWords, make_corpus, shared_database
+from tests.retrieval.qdrant_wire import qdrant_app, serve
+
+DIMENSION = 16
+EVERYTHING = Scope.everything()
+_SERVER = os.environ.get("FOOTNOTE_TEST_QDRANT_URL")
+_STORES = [
+    "memory",
+    "pgvector",
+    "qdrant",
+    "qdrant-wire",
+    pytest.param(
+        "qdrant-server", marks=pytest.mark.skipif(not _SERVER, reason="FOOTNOTE_TEST_QDRANT_URL is not set")
+    ),
+]
+
+
+def unit(*values: float, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    """The unit vector in the direction of `values`, padded with zeros."""
+    vector = np.zeros(dimension, dtype=np.float32)
+    vector[: len(values)] = values
+    vector /= np.linalg.norm(vector)
+    return vector
+
+
+def random_units(count: int, *, seed: int, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    matrix = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """An index in a store, with the rows in Postgres that a store may rely on."""
+
+    corpus: Corpus
+    store: VectorStore
+    index: Index
+
+    @property
+    def database(self) -> Database:
+        return self.corpus.database
+
+    async def add(
+        self,
+        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+        *,
+        readers: Sequence[str] = ("public",),
+    ) -> tuple[UUID, list[int]]:
+        """Publish a document with one chunk for each vector; returns its id and theirs."""
+        async with self.database.transaction() as connection:
+            document_id, chunk_ids = await self.rows(connection, len(vectors), readers)
+            await self.store.write(
+                self.index,
+                chunk_ids,
+                np.stack(list(vectors)),
+                document_id=document_id,
+                readers=readers,
+                connection=connection,
+            )
+        return document_id, chunk_ids
+
+    async def rows(self, connection, count: int, readers: Sequence[str]) -> tuple[UUID, list[int]]:  # type: ignore[no-untyped-def]
+        """The rows of a document and its chunks, without vectors."""
+        cursor = await connection.execute(
+            query("publishing.lock_document"),
+            {
+                "collection_id": self.index.collection_id,
+                "source_id": self.corpus.source_id,
+                "path": os.urandom(8).hex(),
+                "media_type": "text/plain",
+                "readers": list(readers),
+                "content_hash": b"",
+                "size_bytes": 0,
+                "mtime_ns": 0,
+                "recipe": "",
+            },
+        )
+        document_id = (await cursor.fetchone())["id"]
+        cursor = await connection.execute(
+            query("publishing.insert_chunks"),
+            {
+                "collection_id": self.index.collection_id,
+                "document_id": document_id,
+                "chunks": Jsonb(
+                    [
+                        {
+                            "text_hash": f"{i:08x}",
+                            "headings": [],
+                            "text": "",
+                            "token_count": 1,
+                            "contextual": "",
+                        }
+                        for i in range(count)
+                    ]
+                ),
+            },
+        )
+        return document_id, sorted(row["id"] for row in await cursor.fetchall())
+
+    async def nearest(
+        self, vector: NDArray[np.float32], *, limit: int = 10, scope: Scope = EVERYTHING
+    ) -> list[tuple[int, float]]:
+        async with self.database.snapshot() as connection:
+            return await self.store.nearest(
+                self.index, vector, limit=limit, scope=scope, connection=connection
+            )
+
+    async def seen(self, *principals: str) -> set[int]:
+        """The chunks that a caller of these principals finds."""
+        return {i for i, _ in await self.nearest(unit(1), limit=100, scope=Scope.of(principals))}
+
+    async def cosines(self, vector: NDArray[np.float32], chunk_ids: Sequence[int]) -> dict[int, float]:
+        async with self.database.snapshot() as connection:
+            return dict(await self.store.cosines(self.index, vector, chunk_ids, connection=connection))
+
+    async def count(self) -> int:
+        async with self.database.snapshot() as connection:
+            return await self.store.count(self.index, connection)
+
+    async def remove(self, chunk_ids: Sequence[int]) -> None:
+        """Take chunks out, as publishing does: rows first, the store when that is committed."""
+        await self.database.execute(query("publishing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
+        await self.store.forget(self.index, chunk_ids)
+
+    async def set_readers(self, document_id: UUID, readers: Sequence[str]) -> None:
+        await self.database.execute(
+            "UPDATE documents SET readers = %(readers)s WHERE id = %(id)s",
+            {"id": document_id, "readers": list(readers)},
+        )
+        await self.store.set_readers(self.index, document_id, readers)
+
+
+async def make_room(database: Database, store: VectorStore, *, dimension: int = DIMENSION) -> Room:
+    corpus = await make_corpus(database, store, embedder=BagOfWords(dimension))
+    return Room(corpus=corpus, store=store, index=corpus.index)
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres_dsn: str) -> Iterator[str]:
+    """One database for the whole contract, in which every test has collections of its own: most of the time saved."""
+    with shared_database(postgres_dsn) as shared:
+        yield shared
+
+
+@pytest.fixture(params=_STORES)
+async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[VectorStore]:
+    match request.param:
+        case "memory":
+            yield MemoryStore()
+        case "pgvector":
+            yield PgvectorStore()
+        case "qdrant":
+            local = QdrantStore()
+            yield local
+            await local.close()
+        case "qdrant-wire":
+            app, _ = qdrant_app()
+            async with serve(app) as url:
+                wired = QdrantStore(url=url)
+                yield wired
+                await wired.close()
+        case "qdrant-server":
+            remote = QdrantStore(url=_SERVER)
+            yield remote
+            await _drop_all(database, remote)
+            await remote.close()
+
+
+async def _drop_all(database: Database, store: VectorStore) -> None:
+    """Leave nothing behind on a server that other runs, whose databases count from 1 again, use too."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute("SELECT id FROM indexes WHERE store = 'qdrant'")
+        for row in await cursor.fetchall():
+            await store.drop(replace(_ANY_INDEX, id=row["id"]), connection)
+
+
+_ANY_INDEX = Index(id=1, collection_id=1, store="qdrant", embedder_hash="", embedder="", dimension=DIMENSION)
+
+
+@pytest.fixture
+async def room(database: Database, store: VectorStore) -> Room:
+    return await make_room(database, store)
+
+
+async def test_the_nearest_come_best_first_with_their_cosines(room: Room) -> None:
+    _, (far, near, middle) = await room.add([unit(0, 1), unit(1), unit(1, 1)])
+    found = await room.nearest(unit(1))
+    assert [chunk_id for chunk_id, _ in found] == [near, middle, far]
+    assert [cosine for _, cosine in found] == pytest.approx([1, 2**-0.5, 0], abs=1e-3)
+    assert all(isinstance(cosine, float) for _, cosine in found)
+
+
+async def test_every_store_agrees_with_the_oracle_on_random_vectors(room: Room) -> None:
+    oracle = replace(room, store=MemoryStore())
+    groups = [("public",), ("user:ann",), ("user:ann", "group:hr"), ("group:hr",)]
+    vectors = random_units(400, seed=1)
+    async with room.database.transaction() as connection:
+        await oracle.store.create(room.index, connection)
+        for number, readers in enumerate(groups):
+            part = vectors[number * 100 : (number + 1) * 100]
+            document_id, chunk_ids = await room.rows(connection, len(part), readers)
+            for store in (room.store, oracle.store):
+                await store.write(
+                    room.index,
+                    chunk_ids,
+                    part,
+                    document_id=document_id,
+                    readers=readers,
+                    connection=connection,
+                )
+    for scope in (EVERYTHING, Scope.of([]), Scope.of(["user:ann"]), Scope.of(["group:hr", "user:bob"])):
+        for question in random_units(5, seed=2):
+            true = dict(await oracle.nearest(question, limit=1_000, scope=scope))
+            found = await room.nearest(question, limit=25, scope=scope)
+            best = await oracle.nearest(question, limit=25, scope=scope)
+            assert len(found) == 25
+            assert [c for _, c in found] == pytest.approx([c for _, c in best], abs=1e-3)
+            assert [c for _, c in found] == pytest.approx([true[i] for i, _ in found], abs=1e-3)
+            chosen = [i for i, _ in best]
+            assert await room.cosines(question, chosen) == pytest.approx(
+                {i: true[i] for i in chosen}, abs=1e-3
+            )
+
+
+async def test_chunks_of_equal_cosine_come_in_the_order_of_their_ids_also_at_the_cut(room: Room) -> None:
+    same, lower = unit(1, 1, 1, 1), unit(0, 1, 1, 1, 1)
+    vectors = [same if i % 3 else lower for i in range(60)]
+    _, chunk_ids = await room.add(vectors)
+    equal = [chunk_id for i, chunk_id in enumerate(chunk_ids) if i % 3]
+    for limit in (1, 7, 39, 40):
+        assert [i for i, _ in await room.nearest(unit(1), limit=limit)] == equal[:limit]
+    assert {i for i, _ in await room.nearest(unit(1), limit=41)} - set(equal) == {chunk_ids[0]}
+
+
+async def test_nearest_returns_what_there_is_where_that_is_fewer_than_the_limit(room: Room) -> None:
+    _, chunk_ids = await room.add(random_units(3, seed=3))
+    assert {i for i, _ in await room.nearest(unit(1), limit=500)} == set(chunk_ids)
+
+
+async def test_a_caller_finds_only_what_its_principals_may_read(room: Room) -> None:
+    _, public = await room.add([unit(1)], readers=["public"])
+    _, of_ann = await room.add([unit(1)], readers=["user:ann"])
+    _, of_hr = await room.add([unit(1)], readers=["group:hr", "user:ann"])
+    _, of_nobody = await room.add([unit(1)], readers=[])
+    assert await room.seen() == {*public}
+    assert await room.seen("user:ann") == {*public, *of_ann, *of_hr}
+    assert await room.seen("group:hr", "user:bob") == {*public, *of_hr}
+    assert await room.seen("user:an", "user:ann ", "%", "user:ANN") == {*public}
+    assert await room.nearest(unit(1), scope=Scope(principals=frozenset())) == []
+    assert {i for i, _ in await room.nearest(unit(1))} == {*public, *of_ann, *of_hr, *of_nobody}
+
+
+async def test_new_readers_count_at_once_and_for_their_document_alone(room: Room) -> None:
+    document_id, chunk_ids = await room.add([unit(1), unit(0, 1)], readers=["user:ann"])
+    _, other = await room.add([unit(1)], readers=["user:ann"])
+    await room.set_readers(document_id, ["group:hr"])
+    assert await room.seen("user:ann") == {*other}
+    assert await room.seen("group:hr") == {*chunk_ids}
+    await room.set_readers(document_id, ["public"])
+    assert await room.seen() == {*chunk_ids}
+
+
+async def test_cosines_leave_out_chunks_that_the_store_does_not_hold(room: Room) -> None:
+    _, (first, second) = await room.add([unit(1), unit(1, 1)], readers=["user:ann"])
+    unknown = second + 1_000
+    assert await room.cosines(unit(1), [unknown, second, first]) == pytest.approx(
+        {first: 1, second: 2**-0.5}, abs=1e-3
+    )
+    assert await room.cosines(unit(1), [unknown]) == {}
+    assert await room.cosines(unit(1), []) == {}
+
+
+async def test_a_forgotten_chunk_is_gone_and_the_others_stay(room: Room) -> None:
+    _, (first, second, third) = await room.add([unit(1), unit(1, 1), unit(0, 1)])
+    await room.remove([first, third])
+    assert [i for i, _ in await room.nearest(unit(1))] == [second]
+    assert (await room.cosines(unit(1), [first, second, third])).keys() == {second}
+    assert await room.count() == 1
+    await room.remove([first, third, third + 1_000])
+    await room.remove([])
+    assert await room.count() == 1
+
+
+async def test_an_empty_index_finds_nothing(room: Room) -> None:
+    assert await room.nearest(unit(1)) == []
+    assert await room.nearest(unit(1), scope=Scope.of(["user:ann"])) == []
+    assert await room.cosines(unit(1), [1, 2, 3]) == {}
+    assert await room.count() == 0
+
+
+async def test_an_index_may_be_created_twice_and_dropped_twice(room: Room) -> None:
+    for _ in range(2):
+        async with room.database.transaction() as connection:
+            await room.store.create(room.index, connection)
+    await room.add([unit(1)])
+    assert await room.count() == 1
+    for _ in range(2):
+        async with room.database.transaction() as connection:
+            await room.store.drop(room.index, connection)
+    async with room.database.transaction() as connection:
+        await room.store.create(room.index, connection)
+    assert await room.count() == 0
+
+
+async def test_two_indexes_know_nothing_of_each_other(room: Room) -> None:
+    other = await make_room(room.database, room.store, dimension=4)
+    _, here = await room.add([unit(1)])
+    _, there = await other.add([unit(1, dimension=4), unit(0, 1, dimension=4)])
+    assert [i for i, _ in await room.nearest(unit(1))] == here
+    assert [i for i, _ in await other.nearest(unit(1, dimension=4))] == there
+    assert await other.cosines(unit(1, dimension=4), here) == {}
+    async with room.database.transaction() as connection:
+        await room.store.drop(room.index, connection)
+    assert await other.count() == 2
+
+
+async def test_more_vectors_than_fit_one_request_all_arrive(room: Room) -> None:
+    vectors = random_units(600, seed=4)
+    _, chunk_ids = await room.add(vectors)
+    assert await room.count() == 600
+    for place in (0, 255, 256, 599):
+        ((best, cosine),) = await room.nearest(vectors[place], limit=1)
+        assert best == chunk_ids[place]
+        assert cosine == pytest.approx(1, abs=1e-3)
+
+
+async def test_long_vectors_are_kept_too(database: Database, store: VectorStore) -> None:
+    room = await make_room(database, store, dimension=4_096)
+    vectors = random_units(3, seed=5, dimension=4_096)
+    _, chunk_ids = await room.add(vectors)
+    assert [i for i, _ in await room.nearest(vectors[1], limit=1)] == [chunk_ids[1]]
+
+
+async def test_vectors_of_another_dimension_are_refused_with_a_message_that_says_so(room: Room) -> None:
+    wrong = unit(1, dimension=DIMENSION + 1)
+    with pytest.raises(
+        IndexMismatchError, match=r"index \d+ holds vectors of 16 dimensions.*have 17.*footnote reindex"
+    ):
+        await room.add([wrong])
+    with pytest.raises(IndexMismatchError):
+        await room.nearest(wrong)
+    with pytest.raises(IndexMismatchError):
+        await room.cosines(wrong, [1])
+    assert await room.count() == 0
+
+
+# What holds for single stores.
+
+
+async def test_vectors_in_postgres_go_with_the_transaction_that_wrote_them(database: Database) -> None:
+    room = await make_room(database, PgvectorStore())
+
+    class Broken(PgvectorStore):
+        async def write(self, *args: object, **kwargs: object) -> None:
+            await super().write(*args, **kwargs)  # type: ignore[arg-type]
+            raise StoreUnavailableError("broken on purpose")
+
+    with pytest.raises(StoreUnavailableError):
+        await replace(room, store=Broken()).add([unit(1)])
+    assert await room.count() == 0
+    chunks = await database.fetch_all(
+        "SELECT id FROM chunks WHERE collection_id = %(id)s", {"id": room.index.collection_id}
+    )
+    assert chunks == []
+
+
+@pytest.mark.parametrize("kind", ["qdrant", "memory"])
+async def test_what_a_rolled_back_transaction_left_in_another_store_is_never_found(
+    database: Database, kind: str
+) -> None:
+    store = load_store(StoreSpec(kind="qdrant" if kind == "qdrant" else "memory"))
+    corpus = await make_corpus(database, store)
+    words = "badgers dig long tunnels below the garden"
+    draft = corpus.draft("burrow.txt", [words])
+    for _ in range(5):
+        async with database.transaction() as connection:
+            # Chunk ids as the transaction would have given them; its rows are never committed.
+            row = await (await connection.execute("SELECT nextval('chunks_id_seq') AS id")).fetchone()
+            assert row is not None
+            await store.write(
+                corpus.index,
+                [row["id"]],
+                corpus.embedder.embed_documents([words]),
+                document_id=UUID(int=7),
+                readers=["public"],
+                connection=connection,
+            )
+    published = await corpus.publish(draft)
+    async with database.snapshot() as connection:
+        assert await store.count(corpus.index, connection) == 6
+    searcher = Searcher(
+        database=database,
+        store=store,
+        embedder=corpus.embedder,
+        query_embedder=QueryBagOfWords(corpus.embedder),
+        reranker=None,
+        policy=SearchPolicy(),
+    )
+    for question in (words, "something else entirely"):
+        for k in (1, 10):
+            hits = await searcher.search(corpus.collection, question, k=k, scope=EVERYTHING)
+            assert [hit.passage.document_id for hit in hits] == [published.document_id], (question, k)
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", ["qdrant", "memory"])
+async def test_a_store_that_lost_an_index_says_so_instead_of_finding_nothing(
+    database: Database, kind: str
+) -> None:
+    before = load_store(StoreSpec(kind="qdrant" if kind == "qdrant" else "memory"))
+    room = await make_room(database, before)
+    await before.close()
+    after = load_store(StoreSpec(kind="qdrant" if kind == "qdrant" else "memory"))
+    again = await ensure_index(database, room.corpus.collection, room.corpus.embedder.identity, after)
+    lost = replace(room, store=after, index=again)
+    with pytest.raises(IndexMissingError, match=r"index \d+.*footnote reindex"):
+        await lost.nearest(unit(1))
+    for attempt in (lost.add([unit(1)]), lost.cosines(unit(1), [1]), lost.count(), after.forget(again, [1])):
+        with pytest.raises(IndexMissingError):
+            await attempt
+    await after.close()
+
+
+async def test_qdrant_refuses_a_collection_that_another_database_filled(
+    tmp_path: Path, database: Database
+) -> None:
+    store = QdrantStore(path=tmp_path)
+    room = await make_room(database, store)
+    await room.add([unit(1)])
+    async with database.transaction() as connection:
+        with pytest.raises(
+            ConfigurationError, match=r"already has a collection 'footnote_\d+' \(vectors: 1\)"
+        ):
+            await store.create(room.index, connection)
+        await store.drop(room.index, connection)
+        await store.create(replace(room.index, dimension=3), connection)
+        with pytest.raises(ConfigurationError, match="does not know of"):
+            await store.create(room.index, connection)
+    await store.close()
+
+
+async def test_a_folder_of_qdrant_keeps_its_vectors_and_serves_one_process(
+    tmp_path: Path, database: Database
+) -> None:
+    folder = tmp_path / "a folder" / "qdrant"
+    store = QdrantStore(path=folder)
+    room = await make_room(database, store)
+    document_id, chunk_ids = await room.add([unit(1), unit(0, 1)])
+    await room.remove(chunk_ids[1:])
+    await room.set_readers(document_id, ["user:ann"])
+    opening = (
+        "import pathlib, sys; from retrieval.stores.qdrant import QdrantStore\n"
+        "from retrieval.errors import StoreUnavailableError\n"
+        "try: QdrantStore(path=pathlib.Path(sys.argv[1]))\n"
+        "except StoreUnavailableError as exc: print(exc)"
+    )
+    second = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", opening, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert f"Qdrant's folder '{folder}' is in use by another process" in second.stdout
+    assert "store.url" in second.stdout
+    await store.close()
+    reopened = replace(room, store=QdrantStore(path=folder))
+    assert await reopened.nearest(unit(1), scope=Scope.of(["user:ann"])) == [(chunk_ids[0], 1.0)]
+    assert await reopened.seen() == set()
+    await reopened.store.close()
+
+
+def test_a_folder_that_is_none_of_qdrants_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "meta.json").write_text("{not json")
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        QdrantStore(path=tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        QdrantStore(path=tmp_path / "file")
+
+
+async def test_a_qdrant_server_is_asked_to_index_what_filters_read(database: Database) -> None:
+    app, indexed = qdrant_app()
+    async with serve(app) as url:
+        store = QdrantStore(url=url)
+        await make_room(database, store)
+        await store.close()
+    assert indexed == ["document_id", "readers"]
+
+
+async def test_a_qdrant_that_cannot_be_reached_is_retryable_and_its_key_is_not_told(
+    database: Database,
+) -> None:
+    store = QdrantStore(url="https://ann:hush@127.0.0.1:1", api_key="sesame")
+    with pytest.raises(
+        StoreUnavailableError, match=r"Qdrant at https://127.0.0.1:1 cannot be reached"
+    ) as caught:
+        await make_room(database, store, dimension=7)
+    assert caught.value.retryable
+    assert "sesame" not in f"{caught.value}{store!r}{caught.value.__cause__}"
+    assert "hush" not in str(caught.value)
+    assert await database.fetch_all("SELECT id FROM indexes WHERE dimension = 7") == []
+    await store.close()
+
+
+async def test_a_key_that_travels_unencrypted_is_warned_of_without_being_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = QdrantStore(url="http://127.0.0.1:1", api_key="sesame")
+    assert "The key for Qdrant at http://127.0.0.1:1 travels unencrypted" in caplog.text
+    assert "sesame" not in caplog.text
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "message"),
+    [
+        (JSONResponse({}, 401), ConfigurationError, "does not accept the key"),
+        (JSONResponse({}, 403), ConfigurationError, "does not accept the key"),
+        (
+            JSONResponse({"status": {"error": "Not found"}}, 404),
+            IndexMissingError,
+            "no collection 'footnote_1'",
+        ),
+        (JSONResponse({}, 500), StoreUnavailableError, "HTTP 500"),
+        (JSONResponse({}, 429), StoreUnavailableError, "HTTP 429"),
+        (
+            JSONResponse({"status": {"error": ""}}, 429, {"Retry-After": "7"}),
+            StoreUnavailableError,
+            "again in 7 s",
+        ),
+        (HTMLResponse("<h1>Welcome to nginx!</h1>"), StoreUnavailableError, "did not answer as Qdrant does"),
+    ],
+)
+async def test_what_a_qdrant_server_refuses_becomes_an_error_that_says_what_to_do(
+    database: Database, answer: Response, expected: type[FootnoteError], message: str
+) -> None:
+    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        await Request(scope, receive).body()
+        await answer(scope, receive, send)
+
+    async with serve(app) as url:
+        store = QdrantStore(url=url)
+        async with database.snapshot() as connection:
+            with pytest.raises(expected, match=message):
+                await store.nearest(_ANY_INDEX, unit(1), limit=1, scope=EVERYTHING, connection=connection)
+        await store.close()
+
+
+@pytest.mark.parametrize("url", ["", "ftp://qdrant", "qdrant:6333", "http://[", "http://host:99999"])
+def test_an_address_that_is_none_is_a_clear_error(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"store\.url .* It looks like http://host:6333"):
+        QdrantStore(url=url)
+
+
+def test_a_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "retrieval.stores.qdrant")
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    with pytest.raises(ExtraMissingError, match=r"footnote-service\[qdrant\]"):
+        load_store(StoreSpec(kind="qdrant"))
+
+
+def test_a_store_specification_does_not_show_its_key() -> None:
+    assert "sesame" not in repr(StoreSpec(kind="qdrant", url="http://qdrant", api_key="sesame"))
