@@ -3,6 +3,8 @@
 IngestError
 ├── SourceUnavailableError   the folder is missing or cannot be listed: nothing is removed from the index
 ├── ParseError               a file cannot be read as what it claims to be (permanent)
+├── ParsersUnavailableError  the parser processes cannot be started, or do not stay alive (retryable)
+├── FileTooLargeError        a file has more bytes than may be read (permanent)
 └── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
 """
 
@@ -21,6 +23,16 @@ class SourceUnavailableError(IngestError):
 
 class ParseError(IngestError):
     """A file cannot be read as what it claims to be. The same bytes will fail again."""
+
+
+class ParsersUnavailableError(IngestError):
+    """The parser processes cannot be started, or do not stay alive; no fault of the file that waited for one."""
+
+    retryable = True
+
+
+class FileTooLargeError(IngestError):
+    """A file has more bytes than may be read."""
 
 
 class FileUnreadableError(IngestError):

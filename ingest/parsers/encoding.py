@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import string
 
 import charset_normalizer
 
@@ -32,26 +33,24 @@ _SIGNATURES = (
     (b"\x1f\x8b\x08", "a gzip archive"),
     (b"\x7fELF", "a program"),
 )
+# fmt: off
 _GUESSED = [
-    *(
-        "cp1252",
-        "cp1250",
-        "cp1251",
-        "cp1253",
-        "cp1254",
-        "cp1255",
-        "cp1256",
-        "cp1257",
-        "iso8859_2",
-        "iso8859_5",
-    ),
-    *("iso8859_7", "koi8_r", "koi8_u", "cp866", "cp850", "cp437", "mac_roman", "cp874", "cp932", "euc_jp"),
-    *("iso2022_jp", "gb18030", "big5", "cp949"),
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "iso8859_2", "iso8859_5",
+    "iso8859_7", "koi8_r", "koi8_u", "cp866", "cp850", "cp437", "mac_roman", "cp874", "cp932", "euc_jp", "iso2022_jp",
+    "gb18030", "big5", "cp949",
 ]
+# fmt: on
 _UTF_16 = ["utf_16_le", "utf_16_be"]
-_WESTERN = frozenset(
-    "ÀÁÂÃÄÅÆÇÈÉÊËÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëíîïñòóôõöøùúûüÿŒœ“”‘’„‚–—…€£¥§°©®™«»·•¿¡ªº²³½¼\xa0"
-)
+_WESTERN_LETTERS = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÍÎÏÑÒÓÔÕÖØÙÚÛÜßàáâãäåæçèéêëíîïñòóôõöøùúûüÿŒœªºµ")
+_SIGN_INSIDE_A_WORD = re.compile(rb"[A-Za-z\xc0-\xff][\xa1-\xac\xae-\xb6\xb8-\xbf][A-Za-z\xc0-\xff]")
+"""What Windows-1252 has for a sign, where it must be a letter: "dzi³kuj¹", as Polish looks in it."""
+_ASCII = bytes(range(128))
+_ASCII_LETTERS = string.ascii_letters.encode()
+_HUNGARIAN = frozenset("áéíóöõúüûÁÉÍÓÖÕÚÜÛ")
+"""How the letters of Hungarian look when its encoding is taken for the Western one: õ and û are its ő and ű."""
+_BROKEN_SHARE = 0.01
+_NUL_SHARE = 0.05
+"""Share of NUL bytes above which a text is in UTF-16, or none."""
 _NOT_TEXT = re.compile("[\0-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _NOT_TEXT_SHARE = 0.005
 """Share of control characters above which a file is no text. Of 148 text files none had any; of 325 binaries read as
@@ -77,17 +76,21 @@ def _decoded(content: bytes, declared: str | None) -> str | None:
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
-    has_many_nuls = content.count(0) > len(content) * 0.05
-    if not has_many_nuls and (text := _as_utf8(content)) is not None and not _is_escaped(declared):
+    if content.count(0) > max(2, len(content) * _NUL_SHARE):
+        return _guessed(content)
+    if (text := _as_escaped_japanese(content) or _as_utf8(content)) is not None:
         return text
-    if declared is not None and not has_many_nuls:
-        return content.decode(declared, errors="replace")
-    return _guessed(content)
+    return _guessed(content) if declared is None else content.decode(declared, errors="replace")
 
 
-def _is_escaped(declared: str | None) -> bool:
-    """Whether a text in this encoding is all ASCII bytes, and so passes for UTF-8."""
-    return declared is not None and declared.startswith(("iso2022", "hz"))
+def _as_escaped_japanese(content: bytes) -> str | None:
+    """The text if it is ISO-2022-JP, whose bytes are all ASCII and so pass for UTF-8."""
+    if b"\x1b$" not in content:
+        return None
+    try:
+        return content.decode("iso2022_jp")
+    except UnicodeDecodeError:
+        return None
 
 
 def _as_utf8(content: bytes) -> str | None:
@@ -98,27 +101,49 @@ def _as_utf8(content: bytes) -> str | None:
         text = content.decode("utf-8", errors="replace")
         broken = text.count("\ufffd")
         foreign = len(text) - len(text.encode("ascii", errors="ignore"))
-        return text if broken * 10 <= foreign - broken else None
+        return text if broken * 4 <= foreign - broken else None
 
 
 def _guessed(content: bytes) -> str | None:
+    if 0 not in content and _is_western(content):
+        return content.decode("cp1252")
+    guess = _guess(content)
+    return str(guess) if guess is not None else _guessed_by_parts(content)
+
+
+def _guess(content: bytes) -> charset_normalizer.CharsetMatch | None:
     encodings = _UTF_16 + _GUESSED if 0 in content else _GUESSED
-    guess = charset_normalizer.from_bytes(content, cp_isolation=encodings).best()
-    sure = guess is not None and guess.coherence >= 0.3
-    if not sure and (western := _as_western(content)) is not None:
-        return western
-    return None if guess is None else str(guess)
+    return charset_normalizer.from_bytes(content, cp_isolation=encodings).best()
 
 
-def _as_western(content: bytes) -> str | None:
-    """The text as Windows-1252 if its few letters outside ASCII are those of Western European languages."""
+def _guessed_by_parts(content: bytes) -> str | None:
+    """The text in the encoding of a part of it, where a few broken bytes keep the whole from being in any."""
+    lines = content.splitlines(keepends=True)
+    quarter = -(-len(lines) // 4) or 1
+    for first in range(0, len(lines), quarter):
+        guess = _guess(b"".join(lines[first : first + quarter]))
+        if guess is not None:
+            text = content.decode(guess.encoding, errors="replace")
+            return text if text.count("\ufffd") <= len(text) * _BROKEN_SHARE else None
+    return None
+
+
+def _is_western(content: bytes) -> bool:
+    """Whether what is not ASCII is rare and, as Windows-1252, made of Western European letters and signs."""
+    outside_ascii = content.translate(None, delete=_ASCII)
+    ascii_letters = len(content) - len(content.translate(None, delete=_ASCII_LETTERS))
     try:
-        text = content.decode("cp1252")
+        letters = frozenset(filter(str.isalpha, outside_ascii.decode("cp1252")))
     except UnicodeDecodeError:
-        return None
-    foreign = [character for character in text if not character.isascii()]
-    letters = sum(1 for character in text if character.isalpha())
-    return text if len(foreign) * 4 <= letters and _WESTERN.issuperset(foreign) else None
+        return False
+    is_hungarian = letters <= _HUNGARIAN and not letters.isdisjoint("õûÕÛ")
+    is_rare = len(outside_ascii) * 3 <= ascii_letters
+    return (
+        is_rare
+        and letters <= _WESTERN_LETTERS
+        and not is_hungarian
+        and not _SIGN_INSIDE_A_WORD.search(content)
+    )
 
 
 def _looks_binary(text: str) -> bool:

@@ -167,11 +167,13 @@ class _Reader:
         ):
             return True
         attributes = node.attributes
-        return bool(attributes) and (
+        if not attributes:
+            return tag == "dialog"
+        return (
             "hidden" in attributes
             or (tag == "dialog" and "open" not in attributes)
             or _HIDING_STYLE.search(attributes.get("style") or "") is not None
-            or (not self._with_menus and attributes.get("role") == "navigation")
+            or (attributes.get("role") == "navigation" and not self._with_menus)
         )
 
     def _text(self, text: str) -> None:
@@ -189,7 +191,7 @@ class _Reader:
         if tag == "table" and _holds_data(node):
             self._table = _Table()
             return
-        kind = _KINDS.get(tag, around.kind)
+        kind = around.kind if around.kind == "heading" else _KINDS.get(tag, around.kind)
         level = int(tag[1]) if tag in _HEADINGS else around.level
         self._open.append(_Open(kind, level, _first_number(node) if tag == "ol" else None))
         if tag == "li" and around.next_number is not None:

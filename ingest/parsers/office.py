@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import posixpath
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,9 +16,11 @@ from docx.oxml.parser import parse_xml
 from lxml import etree
 
 from ingest.errors import ParseError
-from ingest.parsers import BlockKind, ParsedDocument
+from ingest.parsers import ParsedDocument
 from ingest.parsers.tables import LONGEST_CELL, Cell, table_text
 from ingest.parsers.text import TextBuilder, has_visible_text, one_line, stated_title
+from ingest.parsers.word_numbering import Numbering
+from ingest.parsers.word_properties import ParagraphKind, Styles, W, child, is_on, number, value
 
 MOST_BYTES_UNPACKED = 512 * 1024 * 1024
 MOST_TIMES_LARGER = 200
@@ -26,29 +28,23 @@ MOST_TIMES_LARGER = 200
 _SIZE_TO_WORRY_ABOUT = 50 * 1024 * 1024
 _MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError),  # the archive
-    *(
-        OpcError,
-        KeyError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-    ),  # the package: python-docx lets these through
+_DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_DAMAGED_PACKAGE = (
+    OpcError,
     etree.XMLSyntaxError,
-)
+    KeyError,
+    ValueError,
+    AttributeError,
+)  # what python-docx lets through
 
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
-_WRITTEN = {f"{_W}tab": "\t", f"{_W}ptab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+_WRITTEN = {f"{W}tab": "\t", f"{W}ptab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-"}
 _NOT_SHOWN = frozenset(
-    {f"{_W}del", f"{_W}moveFrom", f"{_W}pPr", f"{_W}rPr", f"{_W}rt", f"{_W}sdtPr", f"{_MC}Fallback"}
+    {f"{W}del", f"{W}moveFrom", f"{W}pPr", f"{W}rPr", f"{W}rt", f"{W}sdtPr", f"{_MC}Fallback"}
 )
-_NOTE_CALLS = {f"{_W}footnoteReference": "footnote", f"{_W}endnoteReference": "endnote"}
-_HEADING_STYLE = re.compile(r"heading (\d)", re.IGNORECASE)
-_BODY_TEXT_LEVEL = 9
-"""The outline level that means: no heading."""
+_NOTE_CALLS = {f"{W}footnoteReference": "footnote", f"{W}endnoteReference": "endnote"}
+_WIDEST_SPAN = 100
 
 
 class OfficeParser:
@@ -65,17 +61,23 @@ class OfficeParser:
             raise ParseError(
                 f"{file_name} is locked with a password, or in the older .doc format; save it as .docx without one"
             )
-        try:
-            _refuse_bomb(content, file_name)
-            document = docx.Document(BytesIO(content))
-            parsed = _Reader(document).read()
-        except _DAMAGE as exc:
-            raise ParseError(
-                f"{file_name} is no Word document, or is damaged ({type(exc).__name__})"
-            ) from exc
+        parsed = _open(content, file_name).read()
         if not has_visible_text(parsed.text):
             raise ParseError(f"{file_name} contains no text")
         return parsed
+
+
+def _open(content: bytes, file_name: str) -> _Reader:
+    """Take a document apart; whatever python-docx reads, it reads here."""
+    try:
+        _refuse_bomb(content, file_name)
+        try:
+            return _Reader(docx.Document(BytesIO(content)))
+        except KeyError:
+            return _Reader(docx.Document(_without_dangling_relationships(content)))
+    except (*_DAMAGED_ARCHIVE, *_DAMAGED_PACKAGE) as exc:
+        reason = type(exc).__name__
+        raise ParseError(f"{file_name} is no Word document, or is damaged ({reason})") from exc
 
 
 def _refuse_bomb(content: bytes, file_name: str) -> None:
@@ -90,100 +92,86 @@ def _refuse_bomb(content: bytes, file_name: str) -> None:
         )
 
 
-class _Styles:
-    """What a document's styles say about the paragraphs that wear them."""
+def _without_dangling_relationships(content: bytes) -> BytesIO:
+    """The archive without references to parts that it does not hold.
 
-    def __init__(self, styles: Any) -> None:
-        self._styles = {style.get(f"{_W}styleId"): style for style in styles.iterchildren(f"{_W}style")}
-        self._known: dict[str | None, tuple[BlockKind, int | None, bool]] = {}
-
-    def kind_of(self, style_id: str | None) -> tuple[BlockKind, int | None, bool]:
-        """Kind and heading level of paragraphs of this style, and whether it is the document's title."""
-        if style_id not in self._known:
-            self._known[style_id] = self._read(style_id)
-        return self._known[style_id]
-
-    def _read(self, style_id: str | None) -> tuple[BlockKind, int | None, bool]:
-        kind: BlockKind = "paragraph"
-        for style in self._with_ancestors(style_id):
-            name = _value(style.find(f"{_W}name")) or ""
-            properties = style.find(f"{_W}pPr")
-            if name.lower() == "title":
-                return "heading", 1, True
-            if found := _HEADING_STYLE.fullmatch(name):
-                return "heading", int(found[1]) or 1, False
-            if (level := _outline_level(properties)) is not None:
-                return ("heading", level, False) if level else (kind, None, False)
-            if name.lower().startswith("list ") or _is_numbered(properties):
-                kind = "list_item"
-        return kind, None, False
-
-    def _with_ancestors(self, style_id: str | None) -> Iterator[Any]:
-        seen: set[str | None] = set()
-        while style_id not in seen and (style := self._styles.get(style_id)) is not None:
-            seen.add(style_id)
-            yield style
-            style_id = _value(style.find(f"{_W}basedOn"))
+    Word writes them (a picture that was lost becomes "NULL") and opens the file all the same; python-docx does not.
+    """
+    repaired = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as archive, zipfile.ZipFile(repaired, "w") as copy:
+        names = frozenset(archive.namelist())
+        for name in names:
+            part = archive.read(name)
+            if name.endswith(".rels"):
+                folder = posixpath.dirname(posixpath.dirname(name))
+                relationships = parse_xml(part)
+                for relationship in relationships:
+                    target = posixpath.normpath(posixpath.join("/", folder, relationship.get("Target", "")))
+                    if relationship.get("TargetMode") != "External" and target[1:] not in names:
+                        relationships.remove(relationship)
+                part = etree.tostring(relationships)
+            copy.writestr(name, part)
+    return repaired
 
 
 class _Reader:
     """Reads one document's body."""
 
     def __init__(self, document: Any) -> None:
-        self._document = document
-        self._styles = _Styles(document.styles.element)
-        self._notes = dict(_notes(document.part))
+        self._body = document.element.body
+        self._stated_title = document.core_properties.title
+        self._styles = Styles(document.styles.element)
+        self._numbering = Numbering(next(_parts(document, RELATIONSHIP_TYPE.NUMBERING), None))
+        self._notes = dict(_notes(document))
         self._builder = TextBuilder()
-        self._title: str | None = None
+        self._styled_title: str | None = None
 
     def read(self) -> ParsedDocument:
         """Read the whole body."""
-        self._read_blocks(self._document.element.body)
-        title = stated_title(self._document.core_properties.title) or self._title
+        self._read_blocks(self._body)
+        title = stated_title(self._stated_title) or self._styled_title
         return self._builder.build(title=title, media_type=_MEDIA_TYPE)
 
     def _read_blocks(self, container: Any) -> None:
         for block in _blocks(container):
-            if block.tag == f"{_W}p":
+            if block.tag == f"{W}p":
                 self._read_paragraph(block)
             else:
                 self._read_table(block)
 
     def _read_paragraph(self, paragraph: Any) -> None:
         inline = _Inline(paragraph)
-        kind, level, is_title = self._kind(paragraph.find(f"{_W}pPr"))
-        text = inline.text
-        if is_title and self._title is None:
-            self._title = one_line(text) or None
-        self._builder.append(kind, one_line(text) if kind == "heading" else text, level=level)
+        found = self._styles.kind_of(inline.properties)
+        text = self._numbered(inline, found)
+        if found.is_title and self._styled_title is None:
+            self._styled_title = one_line(text) or None
+        self._builder.append(
+            found.kind, one_line(text) if found.kind == "heading" else text, level=found.level
+        )
         self._read_apart(inline)
 
-    def _kind(self, properties: Any) -> tuple[BlockKind, int | None, bool]:
-        if properties is None:
-            return self._styles.kind_of(None)
-        kind, level, is_title = self._styles.kind_of(_value(properties.find(f"{_W}pStyle")))
-        own_level = _outline_level(properties)
-        if own_level:
-            return "heading", own_level, is_title
-        if kind == "paragraph" and _is_numbered(properties):
-            return "list_item", None, False
-        return kind, level, is_title
+    def _numbered(self, inline: _Inline, found: ParagraphKind) -> str:
+        """A paragraph's text behind its number; also a blank one takes a number away."""
+        label = ""
+        if found.number_id is not None and found.is_numbered:
+            label = self._numbering.label(found.number_id, found.number_level, found.style)
+        return f"{label} {inline.text}" if label and inline.text.strip() else inline.text
 
     def _read_table(self, table: Any) -> None:
-        rows = [[_cell(cell) for cell in _children(row, f"{_W}tc")] for row in _children(table, f"{_W}tr")]
-        is_layout = all(len(row) <= 1 for row in rows) or any(
-            len(cell.text) > LONGEST_CELL for row in rows for cell, _ in row
-        )
-        if is_layout:
-            for row in _children(table, f"{_W}tr"):
-                for element in _children(row, f"{_W}tc"):
-                    self._read_blocks(element)
+        rows = [[_TableCell(cell) for cell in _children(row, f"{W}tc")] for row in _children(table, f"{W}tr")]
+        cells = [cell for row in rows for cell in row]
+        if len(cells) <= len(rows) or any(cell.length > LONGEST_CELL for cell in cells):
+            for cell in cells:
+                self._read_blocks(cell.element)
             return
-        self._builder.append("table", table_text([cell for cell, _ in row] for row in rows))
-        for row in rows:
-            for _, inlines in row:
-                for inline in inlines:
-                    self._read_apart(inline)
+        self._builder.append("table", table_text([self._in_line(cell) for cell in row] for row in rows))
+        for cell in cells:
+            for inline in cell.inlines:
+                self._read_apart(inline)
+
+    def _in_line(self, cell: _TableCell) -> Cell:
+        texts = (self._numbered(inline, self._styles.kind_of(inline.properties)) for inline in cell.inlines)
+        return Cell(one_line(" ".join(texts)), columns=cell.columns)
 
     def _read_apart(self, inline: _Inline) -> None:
         """Read what hangs on a paragraph: text boxes, and each note where it is called first."""
@@ -199,24 +187,44 @@ class _Inline:
     """The text of a paragraph as Word shows it, and what hangs on it."""
 
     def __init__(self, paragraph: Any) -> None:
+        self.properties = paragraph.find(f"{W}pPr")
         self.boxes: list[Any] = []
         self.note_calls: list[tuple[str, str]] = []
-        parts: list[str] = []
+        self.text = "".join(self._parts(paragraph))
+
+    def _parts(self, paragraph: Any) -> Iterator[str]:
         waiting = [paragraph]
         while waiting:
             element = waiting.pop()
             tag = element.tag
-            if tag in (f"{_W}t", _MATH_TEXT):
-                parts.append(element.text or "")
+            if tag in (f"{W}t", _MATH_TEXT):
+                yield element.text or ""
             elif tag in _WRITTEN:
-                parts.append(_WRITTEN[tag])
-            elif tag == f"{_W}txbxContent":
+                yield _WRITTEN[tag]
+            elif tag == f"{W}txbxContent":
                 self.boxes.append(element)
             elif tag in _NOTE_CALLS:
-                self.note_calls.append((_NOTE_CALLS[tag], element.get(f"{_W}id", "")))
-            elif isinstance(tag, str) and tag not in _NOT_SHOWN and not _is_hidden(element):
+                self.note_calls.append((_NOTE_CALLS[tag], element.get(f"{W}id", "")))
+            elif _is_shown(element) and not is_on(child(element, f"{W}rPr/{W}vanish")):
                 waiting.extend(reversed(element))
-        self.text = "".join(parts)
+
+
+class _TableCell:
+    """A cell of a table, nested tables and all; one that continues a merge from above has no text of its own."""
+
+    def __init__(self, element: Any) -> None:
+        properties = element.find(f"{W}tcPr")
+        merge = child(properties, f"{W}vMerge")
+        continues = merge is not None and value(merge) != "restart"
+        self.element = element
+        self.columns = min(number(value(child(properties, f"{W}gridSpan"))) or 1, _WIDEST_SPAN)
+        self.inlines = [] if continues else [_Inline(paragraph) for paragraph in _paragraphs_within(element)]
+        self.length = sum(len(inline.text) for inline in self.inlines)
+
+
+def _is_shown(element: Any) -> bool:
+    """Whether an element may hold text that Word shows; comments and unresolved entities do not."""
+    return isinstance(element.tag, str) and element.tag not in _NOT_SHOWN
 
 
 def _blocks(container: Any) -> Iterator[Any]:
@@ -224,9 +232,9 @@ def _blocks(container: Any) -> Iterator[Any]:
     waiting = list(reversed(container))
     while waiting:
         element = waiting.pop()
-        if element.tag in (f"{_W}p", f"{_W}tbl"):
+        if element.tag in (f"{W}p", f"{W}tbl"):
             yield element
-        elif isinstance(element.tag, str) and element.tag not in _NOT_SHOWN:
+        elif _is_shown(element):
             waiting.extend(reversed(element))
 
 
@@ -234,75 +242,34 @@ def _children(element: Any, tag: str) -> Iterator[Any]:
     """The rows of a table or the cells of a row, also those inside content controls."""
     waiting = list(reversed(element))
     while waiting:
-        child = waiting.pop()
-        if child.tag == tag:
-            yield child
-        elif child.tag in (f"{_W}sdt", f"{_W}sdtContent", f"{_W}customXml", f"{_W}ins"):
-            waiting.extend(reversed(child))
-
-
-def _cell(cell: Any) -> tuple[Cell, list[_Inline]]:
-    """A cell on one line, nested tables and all; one that continues a merge has no text of its own."""
-    properties = cell.find(f"{_W}tcPr")
-    span = properties.find(f"{_W}gridSpan") if properties is not None else None
-    merge = properties.find(f"{_W}vMerge") if properties is not None else None
-    columns = _number(_value(span)) or 1
-    if merge is not None and _value(merge) != "restart":
-        return Cell("", columns=columns), []
-    inlines = [_Inline(paragraph) for paragraph in _paragraphs_within(cell)]
-    return Cell(one_line(" ".join(inline.text for inline in inlines)), columns=min(columns, 100)), inlines
+        inner = waiting.pop()
+        if inner.tag == tag:
+            yield inner
+        elif inner.tag in (f"{W}sdt", f"{W}sdtContent", f"{W}customXml", f"{W}ins"):
+            waiting.extend(reversed(inner))
 
 
 def _paragraphs_within(container: Any) -> Iterator[Any]:
+    """Every paragraph of a cell in order, also those of tables nested in it."""
     for block in _blocks(container):
-        if block.tag == f"{_W}p":
+        if block.tag == f"{W}p":
             yield block
         else:
-            for row in _children(block, f"{_W}tr"):
-                for cell in _children(row, f"{_W}tc"):
+            for row in _children(block, f"{W}tr"):
+                for cell in _children(row, f"{W}tc"):
                     yield from _paragraphs_within(cell)
 
 
-def _notes(part: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+def _parts(document: Any, reltype: str) -> Iterator[Any]:
+    """The roots of the document's parts of one type."""
+    for relationship in document.part.rels.values():
+        if relationship.reltype == reltype and not relationship.is_external:
+            yield parse_xml(relationship.target_part.blob)
+
+
+def _notes(document: Any) -> Iterator[tuple[tuple[str, str], Any]]:
     """Foot- and endnotes by kind and id."""
-    for relationship in part.rels.values():
-        for reltype, kind in (
-            (RELATIONSHIP_TYPE.FOOTNOTES, "footnote"),
-            (RELATIONSHIP_TYPE.ENDNOTES, "endnote"),
-        ):
-            if relationship.reltype == reltype and not relationship.is_external:
-                for note in parse_xml(relationship.target_part.blob).iterchildren(f"{_W}{kind}"):
-                    yield (kind, note.get(f"{_W}id", "")), note
-
-
-def _is_hidden(element: Any) -> bool:
-    """Whether a run is formatted as hidden text."""
-    if element.tag != f"{_W}r":
-        return False
-    properties = element.find(f"{_W}rPr")
-    vanish = properties.find(f"{_W}vanish") if properties is not None else None
-    return vanish is not None and _value(vanish) not in ("0", "false", "off")
-
-
-def _outline_level(properties: Any) -> int | None:
-    """The heading level (from 1) that paragraph properties set; 0 where they say body text; None if they say nothing."""
-    element = properties.find(f"{_W}outlineLvl") if properties is not None else None
-    level = _number(_value(element))
-    if level is None:
-        return None
-    return 0 if level >= _BODY_TEXT_LEVEL else level + 1
-
-
-def _is_numbered(properties: Any) -> bool:
-    """Whether paragraph properties make a list item; number 0 takes a style's numbering away."""
-    number = properties.find(f"{_W}numPr/{_W}numId") if properties is not None else None
-    return number is not None and _value(number) != "0"
-
-
-def _value(element: Any) -> str | None:
-    value = element.get(f"{_W}val") if element is not None else None
-    return value if isinstance(value, str) else None
-
-
-def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and re.fullmatch(r"\d{1,6}", value, re.ASCII) else None
+    for reltype, kind in ((RELATIONSHIP_TYPE.FOOTNOTES, "footnote"), (RELATIONSHIP_TYPE.ENDNOTES, "endnote")):
+        for root in _parts(document, reltype):
+            for note in root.iterchildren(f"{W}{kind}"):
+                yield (kind, note.get(f"{W}id", "")), note
