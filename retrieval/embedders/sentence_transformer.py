@@ -1,0 +1,143 @@
+"""Any embedding model that sentence-transformers loads, from a folder or the Hugging Face hub, on GPU or CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import ExtraMissingError, ModelError, WeightsError
+
+try:
+    from sentence_transformers import SentenceTransformer
+
+    from retrieval.torch_models import BatchRunner, choose_device, find_model, private_tokenizer
+except ModuleNotFoundError as exc:
+    raise ExtraMissingError("gpu", "the embedder kind 'sentence_transformer'") from exc
+
+from retrieval.embedders import EmbedderIdentity
+
+_BGE_PREFIX = "Represent this sentence for searching relevant passages: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """What a family of models expects and its files do not say. `marker` is part of the model's name."""
+
+    marker: str
+    query_prefix: str = ""
+    document_prefix: str = ""
+    cosine_bounds: tuple[float, float]
+
+
+# The bounds of bge- and all-minilm are about the lowest cosine of unrelated and the highest of matching pairs on
+# SciFact (1st and 99th percentile); e5's come from its model card ("around 0.7 to 1.0"). Those of bge-m3 and
+# of an unknown model are guesses: measure them before relying on the fused scores of such a model.
+_FAMILIES = (
+    _Family(marker="bge-m3", cosine_bounds=(0.3, 0.85)),
+    _Family(marker="bge-", query_prefix=_BGE_PREFIX, cosine_bounds=(0.4, 0.9)),
+    _Family(marker="e5-", query_prefix="query: ", document_prefix="passage: ", cosine_bounds=(0.7, 0.95)),
+    _Family(marker="all-minilm", cosine_bounds=(-0.1, 0.8)),
+    _Family(marker="all-mpnet", cosine_bounds=(-0.1, 0.8)),
+    _Family(marker="multi-qa", cosine_bounds=(-0.1, 0.8)),
+)
+_UNKNOWN = _Family(marker="", cosine_bounds=(0.2, 0.9))
+
+_POOLING: dict[str, Literal["cls", "mean", "last"]] = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
+
+
+class SentenceTransformerEmbedder:
+    """Embeds with torch, in batches of similar length that a budget of tokens bounds.
+
+    model: a folder that holds a sentence-transformers model, or a hub name such as "BAAI/bge-base-en-v1.5".
+    device, precision: as in `EmbedderSpec`. tokens_per_batch: padded tokens in one forward pass.
+    Pooling, prompts and the longest input come from the model's own files; a prompt that they do not give comes
+    from a small table of families. Vectors are unit rows whatever the model's last module does.
+    Raises `WeightsError` and `ConfigurationError`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        device: str | None = None,
+        precision: str = "fp32",
+        tokens_per_batch: int | None = None,
+    ) -> None:
+        device = choose_device(device)
+        on_gpu = device != "cpu"
+        files = find_model(model, organization="sentence-transformers")
+        if not files.has_modules:
+            raise WeightsError(
+                f"{files.location} has no modules.json, which says how the model pools its tokens; "
+                "give the whole repository of a sentence-transformers model"
+            )
+        loaded = files.load(SentenceTransformer, device=device, precision=precision)
+        self._tokenizer, self.max_tokens = private_tokenizer(loaded)
+        runner = BatchRunner(
+            lambda features: loaded(features)["sentence_embedding"][:, : loaded.truncate_dim],
+            device=device,
+            pad_id=loaded.tokenizer.pad_token_id or 0,
+            tokens_per_batch=tokens_per_batch or (32_768 if on_gpu else 4_096),
+        )
+        self._runner: BatchRunner | None = runner
+        family = _family_of(files.name)
+        self.cosine_bounds = family.cosine_bounds
+        # On a GPU one thread tokenizes while the other's batches run.
+        self.parallelism = 2 if on_gpu else 1
+        self.batch_size = 256 if on_gpu else 16
+        self.identity = EmbedderIdentity(
+            model=files.name,
+            fingerprint=files.fingerprint,
+            dimension=runner.run([self._tokenizer.text_ids("a")]).shape[1],  # and so it is seen to run
+            pooling=_pooling_of(loaded, files.location),
+            normalized=True,
+            query_prefix=_prompt(loaded, "query") or family.query_prefix,
+            document_prefix=_prompt(loaded, "document", "passage") or family.document_prefix,
+            precision=precision,
+        )
+
+    def count_tokens(self, text: str) -> int:
+        return self._tokenizer.count(text)
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.empty((0, self.identity.dimension), dtype=np.float32)
+        return self._embed([self.identity.document_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self._embed([self.identity.query_prefix + text])[0]
+        return vector
+
+    def close(self) -> None:
+        self._runner = None
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self._runner is None:
+            raise ModelError(f"the model {self.identity.model} has been closed")
+        rows = self._runner.run(self._tokenizer.batch_ids(texts))
+        unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit
+
+
+def _family_of(name: str) -> _Family:
+    return next((family for family in _FAMILIES if family.marker in name.lower()), _UNKNOWN)
+
+
+def _prompt(model: Any, *names: str) -> str:
+    """The first prompt of these names that the model's files give, or ""."""
+    return next((prompt for name in names if (prompt := model.prompts.get(name))), "")
+
+
+def _pooling_of(model: Any, location: str) -> Literal["cls", "mean", "last"]:
+    modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
+    prompts_pooled = all(getattr(module, "include_prompt", True) for module in model)
+    if len(modes) == 1 and modes[0] in _POOLING and prompts_pooled:
+        return _POOLING[modes[0]]
+    raise WeightsError(
+        f"{location} pools its tokens in a way that this adapter does not do ({modes or 'no pooling module'}); "
+        "it does cls, mean and last-token pooling over the whole text"
+    )
