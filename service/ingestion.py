@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,7 @@ from ingest.catalog import (
     remove_source,
 )
 from ingest.chunking import ChunkPolicy
-from ingest.errors import FileUnreadableError, SourceUnavailableError
+from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.parsing import ParserPool
 from ingest.pipeline import recipe
 from ingest.refresh import Failed, Progress, RefreshPlan, RefreshReport, plan_source, refresh_source
@@ -95,9 +95,12 @@ async def plan_path(
 
     Content is compared, so a touched file counts as unchanged. Needs neither models nor parsers.
     """
+    check_collection_name(collection)
     target = await _find_target(database, path, collection=collection, rules=rules)
     if target is None:
         target = _Target(source=_unregistered(path, rules, settings), below="")
+    elif not target.below:
+        target = replace(target, source=_with_rules(target.source, rules))
     policy = ChunkPolicy(max_tokens=settings.chunking.max_tokens)
     source = load_source(target.source.spec)
     plan = await plan_source(
@@ -117,8 +120,9 @@ def _foresee(source: Source, plan: RefreshPlan, policy: ChunkPolicy, max_bytes: 
     for found, known in plan.changed:
         try:
             content = source.fetch(found, max_bytes=max_bytes)
-        except FileUnreadableError as exc:
+        except (FileUnreadableError, FileTooLargeError) as exc:
             report.failed.append(Failed(path=found.path, error=str(exc), retryable=exc.retryable))
+            report.removed += isinstance(exc, FileTooLargeError)
             continue
         same = (hashlib.sha256(content).digest(), recipe(found.path, policy)) == (
             known.content_hash,
@@ -139,6 +143,16 @@ def _unregistered(path: Path, rules: SourceRules, settings: Settings) -> SourceR
         exclude=tuple(rules.exclude or ()),
         readers=tuple(rules.readers or settings.ingest.readers),
         schedule=None,
+    )
+
+
+def _with_rules(source: SourceRecord, rules: SourceRules) -> SourceRecord:
+    """The source as it would be registered under these rules."""
+    return replace(
+        source,
+        include=source.include if rules.include is None else tuple(rules.include),
+        exclude=source.exclude if rules.exclude is None else tuple(rules.exclude),
+        readers=source.readers if rules.readers is None else tuple(rules.readers),
     )
 
 
@@ -173,6 +187,7 @@ async def _target(footnote: Footnote, path: Path, *, collection: str, rules: Sou
     location = _absolute(path)
     if known is None and not await asyncio.to_thread(location.exists):
         raise _missing(path)
+    load_source(_unregistered(path, rules, footnote.settings).spec)  # refuses a pattern that is none
     source = await ensure_source(
         footnote.database,
         await ensure_collection(footnote.database, collection),
@@ -219,7 +234,8 @@ def _missing(path: Path) -> SourceUnavailableError:
 
 
 def _absolute(path: Path) -> Path:
-    location = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100  # resolve() would follow links
+    # resolve() would follow links; Path.expanduser fails where there is no such user.
+    location = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
     try:
         str(location).encode("utf-8")
     except UnicodeEncodeError as exc:

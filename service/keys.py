@@ -110,7 +110,9 @@ def _check_name(name: str) -> str:
 def _check_principals(principals: Sequence[str]) -> list[str]:
     for principal in principals:
         if not principal or not principal.isprintable():
-            raise InvalidRequestError(f"{principal[:80]!r} cannot be whom a key counts as: write user:NAME or group:NAME.")
+            raise InvalidRequestError(
+                f"{principal[:80]!r} cannot be whom a key counts as: write user:NAME or group:NAME."
+            )
     return list(dict.fromkeys(principals))
 
 

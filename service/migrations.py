@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
@@ -10,7 +12,7 @@ from typing import LiteralString
 import psycopg
 
 from retrieval.database import SQL_DIRECTORY
-from retrieval.errors import DatabaseUnavailableError, SchemaOutdatedError
+from retrieval.errors import ConfigurationError, DatabaseUnavailableError, SchemaOutdatedError
 
 # Any fixed number will do, as long as every release uses the same one.
 _ADVISORY_LOCK = 0x_F007_107E
@@ -53,61 +55,107 @@ def load_migrations(directory: Path = SQL_DIRECTORY / "migrations") -> list[Migr
     return migrations
 
 
-def migrate(dsn: str) -> list[str]:
+def migrate(dsn: str, *, lock_timeout_s: float = 120.0) -> list[str]:
     """Apply what is missing and return the names of what was applied.
 
-    Raises `DatabaseUnavailableError`, and `SchemaOutdatedError` where the database is newer than this release.
+    Raises `DatabaseUnavailableError`, also where another migration takes longer than `lock_timeout_s`, and
+    `SchemaOutdatedError` where the database is newer than this release or does not let it be migrated.
     """
     migrations = load_migrations()
     applied: list[str] = []
-    with _connect(dsn) as connection:
+    with _connected(dsn) as connection:
+        connection.execute(
+            "SELECT set_config('lock_timeout', %s, false)", (f"{lock_timeout_s * 1000:.0f}ms",)
+        )
         connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
         with connection.transaction():
             connection.execute("SET LOCAL client_min_messages = warning")
             connection.execute(_CREATE_LEDGER)
-        pending = _pending(connection, migrations)
-        for migration in pending:
-            try:
-                with connection.transaction():
-                    connection.execute(migration.statements)
-                    connection.execute(
-                        "INSERT INTO schema_migrations (version, name, sha256) VALUES (%s, %s, %s)",
-                        (migration.version, migration.name, migration.sha256),
-                    )
-            except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported) as exc:
-                raise SchemaOutdatedError(
-                    f"migration {migration.version:04}_{migration.name} was refused by the database: "
-                    f"{exc.diag.message_primary}. Footnote needs the pgvector extension and a role that may create "
-                    "tables: let an administrator run CREATE EXTENSION vector in this database, then run: "
-                    "footnote migrate"
-                ) from exc
+        for migration in _pending(connection, migrations):
+            with connection.transaction():
+                connection.execute(migration.statements)
+                connection.execute(
+                    "INSERT INTO schema_migrations (version, name, sha256) VALUES (%s, %s, %s)",
+                    (migration.version, migration.name, migration.sha256),
+                )
             applied.append(f"{migration.version:04}_{migration.name}")
     return applied
 
 
 def check_schema(dsn: str) -> None:
     """Raise `SchemaOutdatedError` where the database's schema is not exactly this release's."""
-    with _connect(dsn) as connection:
+    with _connected(dsn) as connection:
         row = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
         exists = row is not None and row[0]
         pending = _pending(connection, load_migrations()) if exists else load_migrations()
+    if not exists:
+        raise SchemaOutdatedError("the database holds no Footnote yet. To set it up, run: footnote migrate")
     if pending:
         raise SchemaOutdatedError(
-            f"the database's schema is older than this release: {len(pending)} migration(s) are missing. "
+            f"the database's schema is older than this release: migrations are missing, {len(pending)} in number. "
             "Make a backup, then run: footnote migrate"
         )
 
 
-def _connect(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
+@contextmanager
+def _connected(dsn: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection on which what Postgres refuses comes out as an error of ours."""
+    _check_dsn(dsn)
     try:
-        return psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="footnote migrate")
+        opened = psycopg.connect(
+            dsn, autocommit=True, connect_timeout=10, application_name="footnote migrate"
+        )
     except psycopg.OperationalError as exc:
-        # libpq's message may hold host, port and role, never the password.
-        reason = str(exc).strip().splitlines()[-1] if str(exc).strip() else "no reason given"
         raise DatabaseUnavailableError(
-            f"the database cannot be reached: {reason}. Check that it runs and that database.dsn "
+            f"the database cannot be reached: {_reason(exc)}. Check that it runs and that database.dsn "
             "(FOOTNOTE_DATABASE__DSN) is right."
         ) from exc
+    with opened as connection:
+        try:
+            yield connection
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported) as exc:
+            raise SchemaOutdatedError(
+                f"the database does not let its schema be made: {exc.diag.message_primary}. Footnote needs the "
+                "pgvector extension and a role that may create tables. Let an administrator run CREATE EXTENSION "
+                "vector in this database and grant the role CREATE on its schema, then run: footnote migrate"
+            ) from exc
+        except psycopg.errors.LockNotAvailable as exc:
+            raise DatabaseUnavailableError(
+                "something else holds the database's schema, perhaps another migration that takes long. "
+                "Try again when it is done."
+            ) from exc
+        except psycopg.OperationalError as exc:
+            raise DatabaseUnavailableError(
+                f"the database could not do its work: {_reason(exc)}. Nothing is half done; try again."
+            ) from exc
+
+
+def _check_dsn(dsn: str) -> None:
+    """Refuse what is no connection string, and one that libpq would read otherwise than it was meant.
+
+    An @, / or : in a password that is not percent-encoded makes a part of the password the host, the port or the
+    database's name, and errors would show it.
+    """
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        parts = {"port": "none"}
+    ports = str(parts.get("port") or "0").split(",")
+    if any("@" in str(parts.get(name) or "") for name in ("host", "dbname")) or not all(
+        port.isdecimal() for port in ports if port
+    ):
+        # Without the cause: its words may hold a part of the password.
+        raise ConfigurationError(
+            "database.dsn (FOOTNOTE_DATABASE__DSN) is not a connection string that Postgres understands. It looks like "
+            "postgresql://user:password@host:5432/database; in the password, characters such as @ : / ? # and % are "
+            "written as %40 %3A %2F %3F %23 and %25."
+        )
+
+
+def _reason(exc: psycopg.Error) -> str:
+    """libpq's own words without its guesses. They may hold host, port and role, never the password."""
+    words = " ".join(str(exc).strip().partition("\n")[0].split())
+    return words.removeprefix("connection failed: ").removeprefix("connection is bad: ") or "no reason given"
 
 
 def _pending(
@@ -118,8 +166,8 @@ def _pending(
     known = {migration.version: migration for migration in migrations}
     if newer := sorted(done.keys() - known.keys()):
         raise SchemaOutdatedError(
-            f"the database's schema (migration {newer[-1]:04}) is newer than this release, which knows "
-            f"{len(known)}. Install the release that made it."
+            f"the database's schema (migration {newer[-1]:04}) is newer than this release, whose last migration is "
+            f"{len(known):04}. Install the release that made it, or a later one."
         )
     for version, sha256 in done.items():
         if known[version].sha256 != sha256:

@@ -8,14 +8,18 @@ cannot pass for a setting.
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -30,8 +34,26 @@ FILE_NAME = "footnote.toml"
 _FOREIGN = ("FOOTNOTE_TEST_",)
 
 
+def _split(value: object) -> object:
+    """A list in the environment: its parts with commas between them, or JSON."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+
+
+def _expand(path: Path) -> Path:
+    """A path that begins with ~ or ~user; where there is no such user it is a folder's name like any other."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser fails where there is no such user
+
+
+Folder = Annotated[Path, AfterValidator(_expand)]
+Reader = Annotated[str, Field(pattern=rf"^({PUBLIC}|(user|group):\S(.*\S)?)$")]
+WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What was given may be a secret in the wrong place: an error does not repeat it.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class DatabaseSettings(_Section):
@@ -77,7 +99,7 @@ class LlmSettings(_Section):
     `location` declares where the server stands: passages go "outside" only where the collection allows it.
     """
 
-    base_url: str | None = None
+    base_url: WebAddress | None = None
     model: str | None = None
     api_key: SecretStr | None = None
     location: Literal["inside", "outside"] = "outside"
@@ -99,18 +121,23 @@ class IngestSettings(_Section):
     parse_timeout_s: Annotated[float, Field(gt=0)] = 120.0
     parse_workers: Annotated[int, Field(ge=1, le=64)] = 2
     retention_days: Annotated[int, Field(ge=0)] = 90
-    readers: tuple[str, ...] = (PUBLIC,)
+    readers: Annotated[tuple[Reader, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (PUBLIC,)
 
 
 class Settings(BaseSettings):
     """All settings of Footnote."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
-    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_path("footnote")))
-    weights_dir: Path | None = None
+    home: Folder = Field(default_factory=lambda: Path(platformdirs.user_data_path("footnote")))
+    weights_dir: Folder | None = None
     database: DatabaseSettings = DatabaseSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     reranker: RerankerSettings = RerankerSettings()
@@ -155,40 +182,74 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as exc:
         raise ConfigurationError("\n".join(_explain(error) for error in exc.errors())) from exc
-    except ValueError as exc:  # TOML that does not parse
-        raise ConfigurationError(f"'{settings_file()}' is not valid TOML: {exc}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"'{settings_file()}' is not valid TOML: {exc}.") from exc
+    except OSError as exc:
+        raise ConfigurationError(f"'{settings_file()}' cannot be read: {exc.strerror}.") from exc
+    _check_together(settings)
+    return settings
+
+
+def _check_together(settings: Settings) -> None:
     if settings.llm.base_url and not settings.llm.model:
         raise ConfigurationError(
             "llm.base_url (FOOTNOTE_LLM__BASE_URL) is set, but llm.model (FOOTNOTE_LLM__MODEL) is not. Name the model "
             "that the server should answer with."
         )
-    return settings
+    for name, chosen in (("embedder", settings.embedder), ("reranker", settings.reranker)):
+        if chosen.kind != "onnx" and not chosen.model:
+            raise ConfigurationError(
+                f"{name}.kind is {chosen.kind}, but {name}.model (FOOTNOTE_{name.upper()}__MODEL) is not set. Name the "
+                "model: a folder, or its name at the Hugging Face hub."
+            )
 
 
 def _refuse_unknown_variables() -> None:
     known = _variables()
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and not name.startswith(_FOREIGN) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
-            hint = f"Did you mean {near[0]}?" if near else "docs/settings.md lists all of them."
-            raise ConfigurationError(f"there is no setting {name}. {hint} Correct its name or unset it.")
+        if name.upper().startswith(PREFIX) and not name.startswith(_FOREIGN) and name.upper() not in known:
+            raise ConfigurationError(f"there is no setting {name}. {_hint(name.upper(), known)}")
+
+
+def _hint(wrong: str, known: Iterable[str]) -> str:
+    """The setting that was probably meant. The prefix, which all variables share, does not count as likeness."""
+    names = {name.removeprefix(PREFIX): name for name in known}
+    near = difflib.get_close_matches(wrong.removeprefix(PREFIX), names, n=1, cutoff=0.65)
+    meant = f"Did you mean {names[near[0]]}? " if near else "docs/settings.md lists all of them. "
+    return f"{meant}Correct its name or leave it out."
 
 
 def _variables() -> set[str]:
     """Names of all environment variables that are settings."""
     names = {f"{PREFIX}CONFIG"}
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            names |= {f"{PREFIX}{name}__{part}".upper() for part in section.model_fields}
-        else:
-            names.add(f"{PREFIX}{name}".upper())
+    for name in Settings.model_fields:
+        names |= {f"{PREFIX}{name}__{part}".upper() for part in _parts(name)} or {f"{PREFIX}{name}".upper()}
     return names
+
+
+def _parts(name: str) -> list[str]:
+    """The settings of a section; none where the name is that of a setting."""
+    section = Settings.model_fields[name].annotation if name in Settings.model_fields else None
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
 
 
 def _explain(error: Any) -> str:
     parts = [str(part) for part in error["loc"]]
-    variable = f"{PREFIX}{'__'.join(parts)}".upper()
+    # An error in a list has the place in the list for its last part.
+    setting = ".".join(parts[:2])
+    variable = f"{PREFIX}{'__'.join(parts[:2])}".upper()
     if error["type"] == "extra_forbidden":
-        return f"there is no setting {'.'.join(parts)} ({variable}). Correct its name or leave it out."
-    return f"the setting {'.'.join(parts)} ({variable}) is wrong: {error['msg']}."
+        written = {name.removeprefix(PREFIX).lower().replace("__", ".") for name in _variables()}
+        hint = _hint(setting, written | {*Settings.model_fields})
+        return f"there is no setting {setting} in '{settings_file()}'. {hint}"
+    if len(parts) == 1 and _parts(parts[0]):
+        return f"{setting} is a section: [{setting}] in '{settings_file()}', with {', '.join(_parts(setting))} in it."
+    return f"the setting {setting} ({variable}) is wrong: {_reason(error)}."
+
+
+def _reason(error: Any) -> str:
+    if error["type"] != "string_pattern_mismatch":
+        return str(error["msg"])
+    if "readers" in error["loc"]:
+        return "a reader is written user:NAME, group:NAME or public"
+    return "it has to be an address that begins with http:// or https://"

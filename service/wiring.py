@@ -133,9 +133,9 @@ async def open_footnote(settings: Settings, *, report: Report) -> AsyncIterator[
     """The whole service, ready to ingest, search and answer."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings, report=report))
-        embedder = await asyncio.to_thread(load_embedder, embedder_spec(settings, report))
+        embedder = await asyncio.to_thread(lambda: load_embedder(embedder_spec(settings, report)))
         stack.callback(embedder.close)
-        reranker = await asyncio.to_thread(load_reranker, reranker_spec(settings, report))
+        reranker = await asyncio.to_thread(lambda: load_reranker(reranker_spec(settings, report)))
         stack.callback(reranker.close)
         store = load_store(store_spec(settings))
         stack.push_async_callback(store.close)

@@ -26,7 +26,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8080,
 ) -> int:
     """Answer over HTTP. Every request needs a key: footnote keys create NAME."""
-    from service.app import serve as serve_http
+    from service.http.app import serve as serve_http
 
     return serve_http(load_settings(), host=host, port=port)
 

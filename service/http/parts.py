@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.readiness import ReadinessCheck
-from service.telemetry import Figures, Metrics
+from service.http.readiness import ReadinessCheck
+from service.http.telemetry import Figures, Metrics
 from service.wiring import Footnote
 
 
@@ -20,6 +20,7 @@ class Parts:
     metrics: Metrics
     figures: Figures
     readiness: ReadinessCheck
+    version: str
 
 
 def parts_of(request: Request) -> Parts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from prometheus_client.exposition import choose_encoder
 from retrieval.collections import list_collections
 from retrieval.database import Database
 from retrieval.errors import DatabaseUnavailableError
-from service.recent import Recent
+from service.http.patience import Patience
+from service.http.recent import Recent
 
 logger = logging.getLogger("footnote.telemetry")
 
@@ -33,7 +33,7 @@ class CollectionSize:
 
 
 class Metrics:
-    """Counters and histograms of one app. Labels have few values: a route's template, never a path that was asked for."""
+    """Counters and histograms of one app. A label has few values: a route's template, never a path asked for."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -109,8 +109,9 @@ class Metrics:
 class Figures:
     """Figures that live in the database, read when somebody scrapes, at most every ten seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, patience: Patience) -> None:
         self._database = database
+        self._patience = patience
         self._sizes = Recent(self._read, max_age_s=_FIGURES_MAX_AGE_S)
 
     async def sizes(self) -> list[CollectionSize] | None:
@@ -119,10 +120,11 @@ class Figures:
 
     async def _read(self) -> list[CollectionSize] | None:
         try:
-            async with asyncio.timeout(_DATABASE_TIMEOUT_S):
-                rows = await list_collections(self._database)
+            rows = await self._patience.wait_for(
+                list_collections(self._database), timeout_s=_DATABASE_TIMEOUT_S
+            )
         except (TimeoutError, DatabaseUnavailableError) as exc:
-            logger.warning("the sizes of collections could not be read: %s", exc or "it took too long")
+            logger.warning("the sizes of collections could not be read: %s", str(exc) or "it took too long")
             return None
         return [
             CollectionSize(name=row["name"], documents=row["documents"], chunks=row["chunks"]) for row in rows

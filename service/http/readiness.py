@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from retrieval.errors import FootnoteError
-from service.recent import Recent
+from service.http.patience import Patience
+from service.http.recent import Recent
 from service.wiring import Footnote
 
 logger = logging.getLogger("footnote.readiness")
+
+Ask = Callable[[], Coroutine[Any, Any, None]]
 
 _MAX_AGE_S = 5.0
 _DATABASE_TIMEOUT_S = 2.0
@@ -57,21 +60,26 @@ class Readiness:
 class ReadinessCheck:
     """Asks the parts at most every five seconds, so that no prober can load the service."""
 
-    def __init__(self, footnote: Footnote) -> None:
+    def __init__(self, footnote: Footnote, patience: Patience) -> None:
         self._footnote = footnote
+        self._patience = patience
         self._recent = Recent(self._ask, max_age_s=_MAX_AGE_S)
 
     async def get(self) -> Readiness:
         return await self._recent.get()
 
     async def _ask(self) -> Readiness:
-        names = ("database", "embedder", "reranker")
-        states = await asyncio.gather(
-            _state("database", self._database, timeout_s=_DATABASE_TIMEOUT_S),
-            _state("embedder", self._embedder, timeout_s=_MODEL_TIMEOUT_S),
-            _state("reranker", self._reranker, timeout_s=_MODEL_TIMEOUT_S),
+        checks = (
+            ("database", self._database, _DATABASE_TIMEOUT_S),
+            ("embedder", self._embedder, _MODEL_TIMEOUT_S),
+            ("reranker", self._reranker, _MODEL_TIMEOUT_S),
         )
-        return Readiness(parts=dict(zip(names, states, strict=True)))
+        async with asyncio.TaskGroup() as group:
+            tasks = {
+                name: group.create_task(self._state(name, ask, timeout_s=limit))
+                for name, ask, limit in checks
+            }
+        return Readiness(parts={name: task.result() for name, task in tasks.items()})
 
     async def _database(self) -> None:
         await self._footnote.database.fetch_one("SELECT 1 AS one")
@@ -88,20 +96,18 @@ class ReadinessCheck:
         if scores.shape != (1,) or not np.isfinite(scores).all():
             raise _NotReadyError("it returns scores that are none")
 
-
-async def _state(name: str, ask: Callable[[], Awaitable[None]], *, timeout_s: float) -> PartState:
-    started = time.perf_counter()
-    try:
-        async with asyncio.timeout(timeout_s):
-            await ask()
-    except TimeoutError:
-        logger.warning("the %s is not ready: no answer within %g s", name, timeout_s)
-        return PartState(ready=False, detail=f"no answer within {timeout_s:g} s")
-    except _NotReadyError as exc:
-        logger.warning("the %s is not ready: %s", name, exc)
-        return PartState(ready=False, detail=str(exc))
-    except FootnoteError as exc:
-        # The message may name hosts and paths, which an unknown prober need not know.
-        logger.warning("the %s is not ready: %s", name, exc)
-        return PartState(ready=False, detail="it does not work; the service's log says why")
-    return PartState(ready=True, detail=f"answered in {(time.perf_counter() - started) * 1000:.0f} ms")
+    async def _state(self, name: str, ask: Ask, *, timeout_s: float) -> PartState:
+        started = time.perf_counter()
+        try:
+            await self._patience.wait_for(ask(), timeout_s=timeout_s)
+        except TimeoutError:
+            logger.warning("the %s is not ready: no answer within %g s", name, timeout_s)
+            return PartState(ready=False, detail=f"no answer within {timeout_s:g} s")
+        except _NotReadyError as exc:
+            logger.warning("the %s is not ready: %s", name, exc)
+            return PartState(ready=False, detail=str(exc))
+        except FootnoteError as exc:
+            # The message may name hosts and paths, which an unknown prober need not know.
+            logger.warning("the %s is not ready: %s", name, exc)
+            return PartState(ready=False, detail="it does not work; the service's log says why")
+        return PartState(ready=True, detail=f"answered in {(time.perf_counter() - started) * 1000:.0f} ms")

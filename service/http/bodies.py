@@ -1,0 +1,307 @@
+"""Request and response bodies of the HTTP API: these models validate what comes in and describe what goes out.
+
+Answers, hits and documents are sent as their own `…as_json` makes them; the models here say in the OpenAPI document
+what that is, and a test holds them to it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from retrieval.collections import NAME
+from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
+from service.wiring import DEFAULT_K
+
+_DOCUMENT = "0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"
+_HIT: dict[str, Any] = {
+    "document": _DOCUMENT,
+    "path": "people/parental-leave.docx",
+    "page": None,
+    "char_start": 212,
+    "char_end": 268,
+    "text": "Parents may take up to 24 weeks of paid parental leave.",
+    "score": 0.871,
+}
+_CITATION: dict[str, Any] = {
+    "document": _DOCUMENT,
+    "path": "people/parental-leave.docx",
+    "revision": 1,
+    "page": None,
+    "char_start": 212,
+    "char_end": 268,
+    "quote": "Parents may take up to 24 weeks of paid parental leave.",
+}
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "answer": "Parents may take up to 24 weeks of paid parental leave.",
+    "status": "answered",
+    "answered": True,
+    "missing": None,
+    "looked_at": [
+        {"document": _DOCUMENT, "path": "people/parental-leave.docx", "page": None, "score": 0.993}
+    ],
+    "sentences": [
+        {
+            "text": "Parents may take up to 24 weeks of paid parental leave.",
+            "supported": True,
+            "support": 0.993,
+            "citations": [0],
+        }
+    ],
+    "citations": [_CITATION],
+    "model": "extractive",
+    "usage": {"prompt_tokens": 0, "completion_tokens": 0, "estimated": False},
+    "dropped": 0,
+}
+DOCUMENT_EXAMPLE: dict[str, Any] = {
+    "id": _DOCUMENT,
+    "collection": "default",
+    "path": "people/parental-leave.docx",
+    "title": "Parental leave",
+    "media_type": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "revision": 1,
+    "chunks": 7,
+    "updated_at": "2026-01-31T09:30:00+00:00",
+    "removed_at": None,
+}
+
+
+# The pattern of names of collections, for engines that match anywhere in a text.
+CollectionName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+HowMany = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages.")]
+# Length is checked by search itself, on the question without surrounding white space; here it is only described.
+_Question = Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS})
+
+
+class _Request(BaseModel):
+    """Unknown fields and wrong types are refused: a slip of the pen must not pass for a request."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AskRequest(_Request):
+    """A question."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"question": "How long is parental leave?", "collection": "default"}]}
+    )
+
+    question: Annotated[str, _Question]
+    collection: CollectionName = "default"
+    k: HowMany = DEFAULT_K
+
+
+class SearchRequest(_Request):
+    """What to look for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"query": "parental leave", "collection": "default", "k": 5}]}
+    )
+
+    query: Annotated[str, _Question]
+    collection: CollectionName = "default"
+    k: HowMany = DEFAULT_K
+
+
+class DocumentsQuery(BaseModel):
+    """Which documents to list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    collection: CollectionName = "default"
+    cursor: Annotated[
+        str | None, Field(max_length=10_000, description="`next` of the page before; none for the first.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+
+
+class RevisionQuery(BaseModel):
+    """Which revision of a text to show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    revision: Annotated[
+        int | None,
+        Field(ge=1, le=2_147_483_647, description="A citation's `revision`; without it the newest."),
+    ] = None
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LookedAtBody(_Body):
+    """A place that was read for the answer, with its evidence score from 0 to 1."""
+
+    document: UUID
+    path: str
+    page: int | None
+    score: float
+
+
+class SentenceBody(_Body):
+    """A sentence of the answer. `citations` are indexes, from 0, into the answer's citations."""
+
+    text: str
+    supported: bool
+    support: float
+    citations: list[int]
+
+
+class CitationBody(_Body):
+    """The exact place of a quote: the revision's text from `char_start` to `char_end`, in Unicode code points.
+
+    `path` is relative to its source; `page` counts from 1 and is null for texts without pages.
+    """
+
+    document: UUID
+    path: str
+    revision: int
+    page: int | None
+    char_start: int
+    char_end: int
+    quote: str
+
+
+class UsageBody(_Body):
+    """Tokens that the answer cost; `estimated` where the language model's server did not say."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+
+
+class AnswerBody(_Body):
+    """An answer, every sentence with its citations, or a refusal with what was looked at."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
+
+    answer: str
+    status: Literal["answered", "partial", "refused"]
+    answered: bool
+    missing: str | None
+    looked_at: list[LookedAtBody]
+    sentences: list[SentenceBody]
+    citations: list[CitationBody]
+    model: str
+    usage: UsageBody
+    dropped: int
+
+
+class HitBody(_Body):
+    """A passage at its place in the current revision of its document."""
+
+    document: UUID
+    path: str
+    page: int | None
+    char_start: int
+    char_end: int
+    text: str
+    score: float
+
+
+class HitsBody(_Body):
+    """The best passages, best first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"hits": [_HIT]}]})
+
+    hits: list[HitBody]
+
+
+class DocumentBody(_Body):
+    """A document. `revision` is null, and `removed_at` set, once its file has gone."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_EXAMPLE]})
+
+    id: UUID
+    collection: str
+    path: str
+    title: str
+    media_type: str
+    revision: int | None
+    chunks: int
+    updated_at: datetime
+    removed_at: datetime | None
+
+
+class DocumentsBody(_Body):
+    """A page of documents in the order of their paths; `next` is the cursor of the page after it, null at the end."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"documents": [DOCUMENT_EXAMPLE], "next": None}]}
+    )
+
+    documents: list[DocumentBody]
+    next: str | None
+
+
+class AliveBody(_Body):
+    """The process runs."""
+
+    alive: Literal[True]
+
+
+class PartBody(_Body):
+    """Whether a part does its work now."""
+
+    ready: bool
+    detail: str
+
+
+class ReadyBody(_Body):
+    """Whether the service can answer now, part by part: database, embedder, reranker."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "ready": False,
+                    "parts": {
+                        "database": {"ready": False, "detail": "no answer within 2 s"},
+                        "embedder": {"ready": True, "detail": "answered in 6 ms"},
+                        "reranker": {"ready": True, "detail": "answered in 9 ms"},
+                    },
+                }
+            ]
+        }
+    )
+
+    ready: bool
+    parts: dict[str, PartBody]
+
+
+class WrongFieldBody(BaseModel):
+    """What is wrong with which field of the body, the query or the path."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    in_: Annotated[str, Field(alias="in")]
+    field: str
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """An error (RFC 9457). Tell problems apart by `type`; `errors` is there for requests of the wrong shape alone."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None
+    errors: list[WrongFieldBody] | None = None
+
+
+class WelcomeBody(_Body):
+    """What this is and where to read on."""
+
+    name: Literal["Footnote"]
+    version: str
+    api: str
+    health: str
+    metrics: str

@@ -1,0 +1,86 @@
+"""What surrounds every request: its id, its figures, its log line, and the last word on exceptions."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.http.problems import fault
+from service.http.telemetry import Metrics
+from service.logs import REQUEST_ID
+
+logger = logging.getLogger("footnote.requests")
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_NO_ROUTE = "(none)"
+# Asked every few seconds by machines: their lines would drown the others.
+_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class Envelope:
+    """The outermost layer of the app. Takes a caller's own request id where that is a plain word, else makes one."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        status = 0
+
+        async def send_enveloped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        token = REQUEST_ID.set(request_id)
+        started = time.perf_counter()
+        self._metrics.request_began()
+        try:
+            await self._app(scope, receive, send_enveloped)
+        except Exception:
+            logger.exception("a fault that nobody foresaw")
+            if status:
+                raise  # Half a response is out: the server has to cut the connection.
+            await fault(Request(scope))(scope, receive, send_enveloped)
+        finally:
+            self._note(scope, status, time.perf_counter() - started)
+            REQUEST_ID.reset(token)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """`status` 0 means that the request was cut off before it had an answer."""
+        route = getattr(scope.get("route"), "path", _NO_ROUTE)
+        self._metrics.request_ended(route=route, method=scope["method"], status=status, seconds=seconds)
+        shown = quote(scope["path"])[:200] if route == _NO_ROUTE else route
+        milliseconds = round(seconds * 1000, 1)
+        logger.log(
+            logging.DEBUG if route in _QUIET else logging.INFO,
+            "%s %s %d %.1f ms",
+            scope["method"],
+            shown,
+            status,
+            milliseconds,
+            extra={
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "milliseconds": milliseconds,
+            },
+        )

@@ -1,0 +1,248 @@
+"""Problems: the one shape of every error response (RFC 9457, `application/problem+json`).
+
+    {"type", "title", "status", "detail", "instance", "request_id", "errors": [{"in", "field", "message"}]}
+
+`type` is what programs tell problems apart by; `errors` is there for requests of the wrong shape alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from generation.errors import (
+    LLMError,
+    LLMRejectedError,
+    LLMResponseError,
+    LLMTimeoutError,
+    LLMUnavailableError,
+    OutsideNotAllowedError,
+)
+from retrieval.errors import (
+    ConfigurationError,
+    DatabaseUnavailableError,
+    FootnoteError,
+    IndexMismatchError,
+    InvalidRequestError,
+    ModelError,
+    NotFoundError,
+)
+from service.http.cursors import CursorError
+from service.logs import REQUEST_ID
+
+logger = logging.getLogger("footnote.problems")
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:footnote:problem:"
+_LONGEST_INSTANCE = 200
+_RETRY = MappingProxyType({"Retry-After": "5"})
+
+
+class KeyMissingError(FootnoteError):
+    """A request came without a key."""
+
+
+class KeyRefusedError(FootnoteError):
+    """A request came with a key that is not in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of problem. `detail` is said in place of an error's own message where that may name hosts or paths."""
+
+    status: int
+    name: str
+    title: str
+    detail: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
+    {
+        CursorError: Kind(status=400, name="broken-cursor", title="The cursor is broken"),
+        KeyMissingError: Kind(
+            status=401,
+            name="key-missing",
+            title="A key is needed",
+            headers={"WWW-Authenticate": 'Bearer realm="footnote"'},
+        ),
+        KeyRefusedError: Kind(
+            status=401,
+            name="key-refused",
+            title="The key is not in force",
+            headers={"WWW-Authenticate": 'Bearer realm="footnote", error="invalid_token"'},
+        ),
+        OutsideNotAllowedError: Kind(
+            status=403, name="outside-not-allowed", title="The passages may not leave the house"
+        ),
+        NotFoundError: Kind(status=404, name="not-found", title="There is no such thing"),
+        InvalidRequestError: Kind(status=422, name="invalid-request", title="The request cannot be met"),
+        ConfigurationError: Kind(
+            status=500, name="misconfigured", title="The service is not configured rightly"
+        ),
+        IndexMismatchError: Kind(
+            status=500, name="index-mismatch", title="The index does not fit the configured embedder"
+        ),
+        LLMError: Kind(status=502, name="llm-failed", title="The language model failed"),
+        LLMRejectedError: Kind(
+            status=502, name="llm-rejected", title="The language model refused the request"
+        ),
+        LLMResponseError: Kind(
+            status=502, name="llm-response", title="The language model gave something that is not an answer"
+        ),
+        LLMUnavailableError: Kind(
+            status=502, name="llm-unavailable", title="The language model is away", headers=_RETRY
+        ),
+        LLMTimeoutError: Kind(
+            status=504, name="llm-timeout", title="The language model took too long", headers=_RETRY
+        ),
+        DatabaseUnavailableError: Kind(
+            status=503,
+            name="database-unavailable",
+            title="The database is away",
+            detail="the database cannot be reached or could not do its work. Nothing that was reported as done is "
+            "lost; try again in a few seconds.",
+            headers=_RETRY,
+        ),
+    }
+)
+_BUSY = Kind(status=503, name="unavailable", title="The service cannot answer now", headers=_RETRY)
+_FAULT = Kind(
+    status=500,
+    name="fault",
+    title="Something went wrong inside",
+    detail="the service met a fault of its own. The service's log has its cause under this request's id.",
+)
+_NOT_VALID = Kind(status=422, name="not-valid", title="The request does not have the right shape")
+_NOT_JSON = Kind(status=400, name="not-json", title="The body is not JSON")
+_NO_SUCH_ROUTE = Kind(status=404, name="no-such-route", title="There is nothing at this address")
+_WRONG_METHOD = Kind(status=405, name="wrong-method", title="The address does not take this method")
+_TOO_LARGE = Kind(status=413, name="too-large", title="The body is too large")
+_NOT_SENT_AS_JSON = Kind(
+    status=415,
+    name="not-sent-as-json",
+    title="The body was not sent as JSON",
+    detail="send the body as JSON with the header Content-Type: application/json.",
+)
+
+
+def kind_of(error: FootnoteError) -> Kind:
+    """The kind of problem that an error is."""
+    for cls in type(error).__mro__:
+        if cls in _KINDS:
+            return _KINDS[cls]
+    if error.retryable:
+        return _BUSY
+    return Kind(status=500, name="failed", title="It could not be done")
+
+
+def problem(
+    request: Request,
+    kind: Kind,
+    detail: str,
+    *,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The response that tells of a problem."""
+    content: dict[str, Any] = {
+        "type": _TYPE + kind.name,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": quote(request.scope["path"])[:_LONGEST_INSTANCE],
+        "request_id": REQUEST_ID.get(),
+    }
+    if errors:
+        content["errors"] = list(errors)
+    return JSONResponse(
+        content, status_code=kind.status, headers={**kind.headers, **(headers or {})}, media_type=MEDIA_TYPE
+    )
+
+
+def fault(request: Request) -> Response:
+    """What a caller is told of an exception that nobody foresaw: nothing but where to look."""
+    return problem(request, _FAULT, _FAULT.detail or "")
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the app's routes, foreseen or the framework's own, a problem."""
+    app.add_exception_handler(FootnoteError, _on_footnote_error)
+    app.add_exception_handler(RequestValidationError, _on_wrong_shape)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+async def _on_footnote_error(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, FootnoteError)
+    kind = kind_of(exc)
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # A model's failure has a cause that only its traceback tells; the others say all in their message.
+        logger.error("%s: %s", type(exc).__name__, exc, exc_info=exc if isinstance(exc, ModelError) else None)
+    return problem(request, kind, kind.detail or str(exc))
+
+
+async def _on_wrong_shape(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    found = exc.errors()
+    for error in found:
+        if error["type"] == "json_invalid":
+            where = error["loc"][-1]
+            return problem(
+                request,
+                _NOT_JSON,
+                f"the body is not JSON: {error['ctx']['error']} at character {where}.",
+            )
+        if tuple(error["loc"]) == ("body",) and not _sent_as_json(request):
+            return problem(request, _NOT_SENT_AS_JSON, _NOT_SENT_AS_JSON.detail or "")
+    errors = [_wrong_field(error) for error in found]
+    detail = "; ".join(f"{error['field'] or error['in']}: {error['message']}" for error in errors)
+    return problem(request, _NOT_VALID, f"{detail}.", errors=errors)
+
+
+def _sent_as_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+
+
+def _wrong_field(error: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with which field. What was sent is never repeated: it may be a question."""
+    place, *names = (str(part) for part in error["loc"])
+    message = str(error["msg"])
+    if error["type"] == "extra_forbidden":
+        message = "there is no such field"
+    elif error["type"] == "missing":
+        message = "it is required" if names else "a JSON object is required"
+    return {"in": place, "field": ".".join(names), "message": message[:1].lower() + message[1:]}
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    match exc.status_code:
+        case 400:  # FastAPI's own, for every body that it fails to read but for plain errors of syntax
+            kind, detail = _NOT_JSON, "the body is not JSON in UTF-8, or it is nested too deeply."
+        case 404:
+            kind, detail = (
+                _NO_SUCH_ROUTE,
+                "there is nothing at this address. /openapi.json lists what there is.",
+            )
+        case 405:
+            allowed = (exc.headers or {}).get("Allow", "another method")
+            kind, detail = _WRONG_METHOD, f"this address does not take {request.method}, but {allowed}."
+        case 413:
+            kind, detail = _TOO_LARGE, exc.detail
+        case status:
+            kind = Kind(status=status, name=f"http-{status}", title=HTTPStatus(status).phrase)
+            detail = exc.detail
+    return problem(request, kind, detail, headers=exc.headers)

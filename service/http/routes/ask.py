@@ -1,0 +1,25 @@
+"""POST /v1/ask: a question answered, every sentence cited, or refused."""
+
+from __future__ import annotations
+
+from fastapi.responses import JSONResponse
+
+from service.http.auth import Caller, keyed_router
+from service.http.bodies import AnswerBody, AskRequest
+from service.http.describing import ALWAYS, WITH_BODY, problems
+from service.http.parts import PartsOf
+
+router = keyed_router("answers")
+
+
+@router.post(
+    "/v1/ask",
+    summary="Ask a question",
+    response_model=AnswerBody,
+    responses=problems(*ALWAYS, *WITH_BODY, 403, 404, 502, 504),
+)
+async def ask(asked: AskRequest, parts: PartsOf, caller: Caller) -> JSONResponse:
+    """Answer a question from a collection. One that the collection does not answer is refused, with status 200."""
+    answer = await parts.footnote.ask(asked.collection, asked.question, k=asked.k, scope=caller)
+    parts.metrics.answered(answer.status, dropped=answer.dropped)
+    return JSONResponse(answer.as_json())

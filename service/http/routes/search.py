@@ -1,0 +1,25 @@
+"""POST /v1/search: the passages that bear on a question."""
+
+from __future__ import annotations
+
+from fastapi.responses import JSONResponse
+
+from service.http.auth import Caller, keyed_router
+from service.http.bodies import HitsBody, SearchRequest
+from service.http.describing import ALWAYS, WITH_BODY, problems
+from service.http.parts import PartsOf
+from service.shapes import hit_as_json
+
+router = keyed_router("search")
+
+
+@router.post(
+    "/v1/search",
+    summary="Search for passages",
+    response_model=HitsBody,
+    responses=problems(*ALWAYS, *WITH_BODY, 404),
+)
+async def search(asked: SearchRequest, parts: PartsOf, caller: Caller) -> JSONResponse:
+    """The best `k` passages of a collection for a query, best first."""
+    hits = await parts.footnote.search(asked.collection, asked.query, k=asked.k, scope=caller)
+    return JSONResponse({"hits": [hit_as_json(hit) for hit in hits]})

@@ -1,0 +1,170 @@
+"""What the tests of the HTTP service share: a real, built service over a database of the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from generation.answers import AnswerPolicy
+from ingest.catalog import ensure_source
+from retrieval.batching import EmbeddingBatcher, ScoringBatcher
+from retrieval.collections import ensure_collection
+from retrieval.database import Database
+from retrieval.embedders import Embedder
+from retrieval.indexes import ensure_index
+from retrieval.publishing import RevisionDraft, hash_text, publish, texts_to_embed
+from retrieval.records import PUBLIC, ChunkDraft
+from retrieval.rerankers import Reranker
+from retrieval.search import Searcher, SearchPolicy
+from retrieval.stores.pgvector import PgvectorStore
+from service.http.app import create_app
+from service.keys import create_key
+from service.settings import DatabaseSettings, Settings
+from service.wiring import Footnote
+
+OpenFootnote = Callable[[str], AbstractAsyncContextManager[Footnote]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """A running app, a client that holds a key, and a way to put texts into the index."""
+
+    app: FastAPI
+    footnote: Footnote
+    client: httpx.AsyncClient
+    key: str
+
+    async def add(
+        self, path: str, text: str, *, readers: Sequence[str] = (PUBLIC,), collection: str = "default"
+    ) -> UUID:
+        """Publish a text as one chunk at a path, a new revision where there is one."""
+        return await add_document(self.footnote, path, text, readers=readers, collection=collection)
+
+    async def client_as(self, *principals: str) -> dict[str, str]:
+        """Headers of a caller with these principals."""
+        created = await create_key(self.footnote.database, name="someone", principals=principals)
+        return {"Authorization": f"Bearer {created.key}"}
+
+
+async def add_document(
+    footnote: Footnote,
+    path: str,
+    text: str,
+    *,
+    readers: Sequence[str] = (PUBLIC,),
+    collection: str = "default",
+) -> UUID:
+    made = await ensure_collection(footnote.database, collection)
+    index = await ensure_index(footnote.database, made, footnote.embedder.identity, footnote.store)
+    source = await ensure_source(footnote.database, made, Path("/library"), default_readers=[PUBLIC])
+    chunk = ChunkDraft(
+        char_start=0,
+        char_end=len(text),
+        text=text,
+        headings=(),
+        token_count=footnote.embedder.count_tokens(text),
+    )
+    draft = RevisionDraft(
+        source_id=source.id,
+        path=path,
+        media_type="text/plain",
+        title="",
+        text=text,
+        page_starts=(),
+        chunks=(chunk,),
+        text_hashes=(hash_text(chunk.embedding_text("")),),
+        content_hash=hashlib.sha256(text.encode()).digest(),
+        size_bytes=len(text.encode()),
+        mtime_ns=0,
+        recipe="one chunk",
+        readers=tuple(readers),
+    )
+    missing = await texts_to_embed(footnote.database, draft)
+    vectors = await footnote.embedding.embed_documents(list(missing.values()))
+    published = await publish(
+        footnote.database, footnote.store, index, draft, dict(zip(missing, vectors, strict=True))
+    )
+    return published.document_id
+
+
+@pytest.fixture
+def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> OpenFootnote:
+    """Builds the service over a database, with the session's models, as `service.wiring` does with its own."""
+
+    @asynccontextmanager
+    async def open_at(dsn: str) -> AsyncIterator[Footnote]:
+        settings = Settings(home=tmp_path, database=DatabaseSettings(dsn=SecretStr(dsn)))
+        store = PgvectorStore()
+        async with (
+            Database(dsn, max_connections=4, connect_timeout_s=2) as database,
+            EmbeddingBatcher(embedder) as embedding,
+            ScoringBatcher(reranker) as scoring,
+        ):
+            yield Footnote(
+                settings=settings,
+                database=database,
+                store=store,
+                embedder=embedder,
+                reranker=reranker,
+                embedding=embedding,
+                scoring=scoring,
+                searcher=Searcher(
+                    database=database,
+                    store=store,
+                    embedder=embedder,
+                    query_embedder=embedding,
+                    reranker=None,
+                    policy=SearchPolicy(),
+                ),
+                llm=None,
+                answer_policy=AnswerPolicy(),
+            )
+
+    return open_at
+
+
+@pytest.fixture
+async def footnote(dsn: str, open_footnote_at: OpenFootnote) -> AsyncIterator[Footnote]:
+    """The built service, nothing in it."""
+    async with open_footnote_at(dsn) as built:
+        yield built
+
+
+@pytest.fixture
+async def house(footnote: Footnote) -> AsyncIterator[House]:
+    """A running app, reached without a socket."""
+    async with open_house(footnote) as opened:
+        yield opened
+
+
+def unopened_app() -> FastAPI:
+    """An app that was never started: enough for what its routes look like and for what it says of errors."""
+
+    def never_opened() -> AbstractAsyncContextManager[Footnote]:
+        raise AssertionError("this app is not to be started")
+
+    return create_app(never_opened)
+
+
+@asynccontextmanager
+async def open_house(footnote: Footnote) -> AsyncIterator[House]:
+    app = create_app(lambda: nullcontext(footnote))
+    created = await create_key(footnote.database, name="tests", principals=[])
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
+            base_url="http://footnote",
+            headers={"Authorization": f"Bearer {created.key}"},
+        ) as client,
+    ):
+        yield House(app=app, footnote=footnote, client=client, key=created.key)

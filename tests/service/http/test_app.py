@@ -1,0 +1,230 @@
+"""The app on the wire and as a process: large bodies, a database that goes away, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from retrieval.errors import ConfigurationError
+from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, find_weights
+from service.http.app import create_app, serve
+from service.keys import create_key
+from service.settings import Settings
+from service.wiring import Footnote
+from tests.service.http.conftest import OpenFootnote, add_document, open_house
+from tests.service.http.line import open_line
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SERVE = """
+import sys
+from service.http.app import serve
+from service.settings import load_settings
+sys.exit(serve(load_settings(), host="127.0.0.1", port=int(sys.argv[1]), log_style="json"))
+"""
+
+
+class _Quiet(uvicorn.Server):
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Runs it in this process, without taking its signals."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            task = asyncio.create_task(self._serve([listener]))
+            while not self.started:  # noqa: ASYNC110  # uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                self.should_exit = True
+                await task
+
+
+@asynccontextmanager
+async def _on_the_wire(footnote: Footnote) -> AsyncIterator[httpx.AsyncClient]:
+    key = (await create_key(footnote.database, name="wire", principals=[])).key
+    server = _Quiet(uvicorn.Config(create_app(lambda: nullcontext(footnote)), log_config=None))
+    async with (
+        server.running() as address,
+        httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {key}"}) as client,
+    ):
+        yield client
+
+
+async def test_a_body_that_is_too_large_is_refused_on_the_wire_whether_announced_or_not(
+    footnote: Footnote,
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 65_536
+
+    async with _on_the_wire(footnote) as client:
+        for content in (b" " * 2_000_000, pieces()):
+            response = await client.post(
+                "/v1/ask", content=content, headers={"Content-Type": "application/json"}
+            )
+            assert response.status_code == 413
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.json()["type"] == "urn:footnote:problem:too-large"
+        assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_a_database_that_goes_away_is_a_503_and_one_that_comes_back_is_used_again(
+    dsn: str, open_footnote_at: OpenFootnote
+) -> None:
+    async with open_line(dsn) as line, open_footnote_at(line.dsn) as footnote, open_house(footnote) as house:
+        await house.add("a.txt", "Cats sleep for most of the day.")
+        ask = {"question": "What do cats do for most of the day?"}
+        assert (await house.client.post("/v1/ask", json=ask)).status_code == 200
+        await line.cut()
+        away, ready, metrics = await asyncio.gather(
+            house.client.post("/v1/ask", json=ask),
+            house.client.get("/health/ready"),
+            house.client.get("/metrics"),
+        )
+        assert away.status_code == 503
+        assert away.json()["type"] == "urn:footnote:problem:database-unavailable"
+        assert away.headers["Retry-After"] == "5"
+        assert "127.0.0.1" not in away.text
+        assert ready.status_code == 503
+        assert [name for name, part in ready.json()["parts"].items() if not part["ready"]] == ["database"]
+        assert "127.0.0.1" not in ready.text
+        assert metrics.status_code == 200
+        assert "footnote_database_up 0.0" in metrics.text
+        assert (await house.client.get("/health/live")).status_code == 200
+        await line.mend()
+        async with asyncio.timeout(30):
+            while (await house.client.post("/v1/ask", json=ask)).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+
+async def test_a_database_that_does_not_answer_is_not_waited_for_by_readiness(
+    dsn: str, open_footnote_at: OpenFootnote
+) -> None:
+    async with open_line(dsn) as line, open_footnote_at(line.dsn) as footnote, open_house(footnote) as house:
+        line.hold()
+        started = time.monotonic()
+        ready = await house.client.get("/health/ready")
+        assert time.monotonic() - started < 5
+        line.let_go()
+    assert ready.json()["parts"]["database"] == {"ready": False, "detail": "no answer within 2 s"}
+
+
+def test_an_address_where_nobody_can_listen_is_said_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port}: .*in use.* --port"):
+            serve(Settings(home=tmp_path), host="127.0.0.1", port=port)
+    with pytest.raises(ConfigurationError, match=r"host '192\.0\.2\.1'"):
+        serve(Settings(home=tmp_path), host="192.0.2.1", port=0)
+
+
+async def _serving(dsn: str, weights_cache: Path, home: Path) -> tuple[asyncio.subprocess.Process, str]:
+    """A process of its own that serves, and its address."""
+    given = os.environ.get("FOOTNOTE_WEIGHTS_DIR")
+    for pin in (EMBEDDER_PIN, RERANKER_PIN):
+        find_weights(pin, folder=Path(given) if given else None, cache=weights_cache, report=print)
+    (home / "weights").symlink_to(weights_cache)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _SERVE,
+        str(port),
+        cwd=_ROOT,
+        env={**os.environ, "FOOTNOTE_HOME": str(home), "FOOTNOTE_DATABASE__DSN": dsn},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return process, f"http://127.0.0.1:{port}"
+
+
+async def test_a_process_that_is_told_to_stop_while_it_starts_does_so(
+    dsn: str, weights_cache: Path, tmp_path: Path
+) -> None:
+    async with open_line(dsn) as line:
+        line.hold()
+        process, address = await _serving(line.dsn, weights_cache, tmp_path)
+        try:
+            async with asyncio.timeout(60):
+                while not await _listens(address):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.2)
+            line.let_go()
+            written = await _until(process, "before it had started")
+            assert "answers at" not in written
+            assert await process.wait() != 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def _listens(address: str) -> bool:
+    host, _, port = address.removeprefix("http://").partition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionError:
+        return False
+    writer.close()
+    return True
+
+
+async def _until(process: asyncio.subprocess.Process, word: str) -> str:
+    """What the process writes on standard error up to a line that holds the word."""
+    assert process.stderr is not None
+    written = ""
+    async with asyncio.timeout(60):
+        while line := (await process.stderr.readline()).decode():
+            written += line
+            if word in line:
+                return written
+    raise AssertionError(f"the process ended without saying {word!r}:\n{written}")
+
+
+async def test_a_process_that_is_told_to_stop_finishes_what_runs_and_ends_with_0(
+    dsn: str, footnote: Footnote, weights_cache: Path, tmp_path: Path
+) -> None:
+    await add_document(footnote, "a.txt", "Cats sleep for most of the day.")
+    async with open_line(dsn) as line:
+        process, address = await _serving(line.dsn, weights_cache, tmp_path)
+        try:
+            started = await _until(process, "answers at")
+            assert address in started
+            assert "footnote keys create" in await _until(process, "there is none yet")
+            key = (await create_key(footnote.database, name="wire", principals=[])).key
+            async with httpx.AsyncClient(
+                base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30
+            ) as client:
+                await client.get("/metrics")  # what it reads from the database is kept for a while
+                line.hold()
+                asked = asyncio.create_task(
+                    client.post("/v1/ask", json={"question": "What do cats do for most of the day?"})
+                )
+                while "footnote_requests_running 2.0" not in (await client.get("/metrics")).text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                process.send_signal(signal.SIGTERM)
+                await _until(process, "is stopping")
+                await asyncio.sleep(0.3)
+                assert not asked.done()
+                line.let_go()
+                answer = await asked
+            assert answer.status_code == 200
+            assert answer.json()["status"] == "answered"
+            ended = await _until(process, "has stopped")
+            assert "Traceback" not in ended
+            assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
