@@ -25,7 +25,7 @@ from service.wiring import Footnote
 from tests.service.http.conftest import OpenFootnote, add_document, open_house
 from tests.service.http.line import open_line
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
 import sys
 from service.http.app import serve
