@@ -37,17 +37,18 @@ class AnswerPolicy:
 
     evidence: of (question, passage) pairs; a question whose best passage scores below `answer_from` is refused.
     support: of (answer sentence, source sentence) pairs; below `supported_from` a sentence is unsupported.
-    passages: how many of the passages found are read by the evidence check.
+    passages, read_closely: how many of the passages found the evidence check reads, and of how many every sentence.
     max_sentences: of an extracted answer.
     context_tokens, max_answer_tokens: budgets of the prompt's passages and of the model's answer.
     unsupported: whether unsupported sentences are dropped or shown marked as such.
     """
 
-    evidence: Calibration = field(default_factory=lambda: Calibration(midpoint=0.0, scale=1.0))
-    support: Calibration = field(default_factory=lambda: Calibration(midpoint=0.0, scale=1.0))
+    evidence: Calibration = field(default_factory=lambda: Calibration(midpoint=-2.0, scale=1.4))
+    support: Calibration = field(default_factory=lambda: Calibration(midpoint=1.0, scale=1.5))
     answer_from: float = 0.5
     supported_from: float = 0.5
-    passages: int = 6
+    passages: int = 8
+    read_closely: int = 3
     max_sentences: int = 3
     context_tokens: int = 3_000
     max_answer_tokens: int = 600
@@ -93,17 +94,36 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerSentence:
-    """A sentence of the answer, how well it is supported (0..1), and the places that support it.
+class CheckedSentence:
+    """A sentence, how well it is supported (0..1), and the places that support it; none where nothing does.
 
-    `separator` is the white space before it: "", " ", "\\n" or "\\n\\n".
+    `separator` is what stands before it: "", white space, and a list marker at the start of an item.
     """
 
     text: str
     supported: bool
     support: float
-    citations: tuple[Citation, ...]
+    places: tuple[Citation, ...]
     separator: str = " "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSentence:
+    """A checked sentence in its answer: `citations` are 0-based indexes into the answer's citations."""
+
+    text: str
+    supported: bool
+    support: float
+    citations: tuple[int, ...]
+    separator: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "supported": self.supported,
+            "support": round(self.support, 4),
+            "citations": list(self.citations),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +146,9 @@ class LookedAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer, or a refusal with empty `sentences`.
+    """An answer, or a refusal with no sentences.
 
+    citations: every place cited, once, in the order of the answer.
     missing: what the answer leaves open, or why it was refused; None where nothing is missing.
     looked_at: best first, one entry a document and page.
     dropped: how many sentences were left out because nothing supports them.
@@ -135,6 +156,7 @@ class Answer:
 
     status: Status
     sentences: tuple[AnswerSentence, ...]
+    citations: tuple[Citation, ...]
     missing: str | None
     looked_at: tuple[LookedAt, ...]
     model: str
@@ -142,28 +164,22 @@ class Answer:
     dropped: int = 0
 
     @property
-    def text(self) -> str:
+    def answer(self) -> str:
         """The sentences with the white space between them; a refusal says so in a sentence."""
         if self.status == "refused":
             return REFUSAL
         return "".join(sentence.separator + sentence.text for sentence in self.sentences).strip()
 
-    @property
-    def citations(self) -> tuple[Citation, ...]:
-        """Every place cited, once, in the order of the answer."""
-        return tuple(dict.fromkeys(c for sentence in self.sentences for c in sentence.citations))
-
     def as_json(self) -> dict[str, Any]:
-        """The shape of `footnote ask --json` and `POST /v1/ask`; citation numbers are 0-based."""
-        citations = self.citations
+        """The shape of `footnote ask --json` and `POST /v1/ask`."""
         return {
-            "answer": self.text,
+            "answer": self.answer,
             "status": self.status,
             "answered": self.status != "refused",
             "missing": self.missing,
             "looked_at": [place.as_json() for place in self.looked_at],
-            "sentences": [_sentence_json(sentence, citations) for sentence in self.sentences],
-            "citations": [citation.as_json() for citation in citations],
+            "sentences": [sentence.as_json() for sentence in self.sentences],
+            "citations": [citation.as_json() for citation in self.citations],
             "model": self.model,
             "usage": {
                 "prompt_tokens": self.usage.prompt_tokens,
@@ -174,10 +190,19 @@ class Answer:
         }
 
 
-def _sentence_json(sentence: AnswerSentence, citations: Sequence[Citation]) -> dict[str, Any]:
-    return {
-        "text": sentence.text,
-        "supported": sentence.supported,
-        "support": round(sentence.support, 4),
-        "citations": [citations.index(citation) for citation in sentence.citations],
-    }
+def number_places(
+    checked: Sequence[CheckedSentence],
+) -> tuple[tuple[AnswerSentence, ...], tuple[Citation, ...]]:
+    """The sentences with their places numbered, and the places, each once, in the order of the sentences."""
+    citations = tuple(dict.fromkeys(place for sentence in checked for place in sentence.places))
+    sentences = tuple(
+        AnswerSentence(
+            text=sentence.text,
+            supported=sentence.supported,
+            support=sentence.support,
+            citations=tuple(citations.index(place) for place in sentence.places),
+            separator=sentence.separator,
+        )
+        for sentence in checked
+    )
+    return sentences, citations

@@ -49,7 +49,7 @@ _SCALES = {
     "bn": 1_000_000_000,
     "billion": 1_000_000_000,
 }
-_NOT_ALWAYS_NUMBERS = frozenset({"one", "first", "second", "may", "march"})
+_NOT_ALWAYS_NUMBERS = frozenset({"one", "first", "second"})
 """Words that are often no number ("one of them", "the second party"): they satisfy, they demand nothing."""
 
 _DIGITS = re.compile(r"\d+(?:[.,'’\u00a0\u202f]\d+)*")
@@ -101,14 +101,16 @@ def content_words(text: str) -> frozenset[str]:
 
 
 def _numbers(text: str, *, every: bool) -> Iterator[Readings]:
+    """The numbers of a text: `every` one for evidence, only those that make a claim for a sentence."""
     for match in _DIGITS.finditer(text):
         if not every and _FULL_HOUR.match(text, max(0, match.start() - 1)):
             continue
         scale = _SCALE.match(text, match.end())
         factor = _SCALES[scale[1].lower()] if scale else 1
-        readings = frozenset(value * factor for value in _values(match[0]))
-        # The evidence may also be read without its scale, for a sentence that leaves the unit out.
-        yield readings | frozenset(_values(match[0])) if every else readings
+        for readings in _readings(match[0]):
+            scaled = frozenset(value * factor for value in readings)
+            # Evidence may also be read without its scale, for a sentence that leaves the unit out.
+            yield scaled | readings if every else scaled
     for match in _COMPOUND.finditer(text):
         yield frozenset({Decimal(_WORD_VALUES[match[1].lower()] + _WORD_VALUES[match[2].lower()])})
     in_compounds = {match.start() for match in _COMPOUND.finditer(text)} if not every else set()
@@ -118,19 +120,19 @@ def _numbers(text: str, *, every: bool) -> Iterator[Readings]:
             continue
         if word in _WORD_VALUES:
             yield frozenset({Decimal(_WORD_VALUES[word])})
-        if word in _MONTHS and match[0][0].isupper():
+        if word in _MONTHS and match[0][0].isupper() and (every or match.start() > 0):  # "May I …"
             yield frozenset({Decimal(_MONTHS.index(word) + 1)})
 
 
-def _values(digits: str) -> Iterator[Decimal]:
-    """The readings of a run of digits with separators: as thousands, as a decimal, or both."""
+def _readings(digits: str) -> Iterator[Readings]:
+    """What a run of digits with separators may mean: thousands, a decimal, or several numbers (15.01.2026)."""
     parts = re.split(r"[^\d]", digits)
-    if len(parts) == 1 or all(len(part) == 3 for part in parts[1:]):
-        yield Decimal("".join(parts))
-    if len(parts) == 2:
-        yield Decimal(".".join(parts))
-    if len(parts) > 2 and not all(len(part) == 3 for part in parts[1:]):
-        yield from (Decimal(part) for part in parts)  # a date or a version: 15.01.2026
+    thousands = all(len(part) == 3 for part in parts[1:])
+    if len(parts) <= 2 or thousands:
+        values = {Decimal("".join(parts))} if thousands else set[Decimal]()
+        yield frozenset(values | ({Decimal(".".join(parts))} if len(parts) == 2 else set()))
+    else:
+        yield from (frozenset({Decimal(part)}) for part in parts)
 
 
 def _names(sentence: str) -> Iterator[str]:

@@ -21,7 +21,8 @@ _PROMPTS = Path(__file__).parent / "prompts"
 
 _FENCE = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
 _TURN = re.compile(
-    r"<(?=\s*\||\|)|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think)>)|<(?=<\s*/?SYS)", re.IGNORECASE
+    r"<(?=\s*[|｜])|<(?=/?(?:s|bos|eos|start_of_turn|end_of_turn|think)>)|<(?=<\s*/?SYS)",
+    re.IGNORECASE,
 )
 _INSTRUCTION = re.compile(r"\[(/?INST)\]", re.IGNORECASE)
 _REFERENCE = re.compile(r"[\[【]([\d\s,;–-]{1,24})[\]】]")
@@ -60,7 +61,7 @@ def _attribute(text: str) -> str:
 
 def _harmless(text: str) -> str:
     """The text without what a server's chat template or our own fences would read as structure."""
-    text = _CONTROL.sub(" ", text)
+    text = _CONTROL.sub(" ", text.encode(errors="replace").decode())  # a lone surrogate cannot be sent
     for structure in (_FENCE, _TURN):
         text = structure.sub("‹", text)
     return _INSTRUCTION.sub(r"(\1)", text)

@@ -17,6 +17,8 @@ LONGEST_SENTENCE = 400
 """Code points. Longer sentences are cut at a clause, then at a space."""
 
 _LINE_BREAK = re.compile(r"[\n\v\f\u2028\u2029]")
+_WHITE = re.compile(r"\s")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LIST_MARKER = re.compile(r"\s*(?:[-*+•‣▪◦–—·]|\(?\d{1,3}[.)]|\(?[A-Za-z]\)|[a-z]\.)\s+(?=\S)")
 _TABLE_ROW = re.compile(r"\t|\s\|\s|^\s*\|")
 _ENDS_SENTENCE = tuple('.!?:;。！？：；…"”’)')
@@ -84,8 +86,9 @@ def _boundaries(text: str, block_start: int, block_end: int) -> Iterator[tuple[i
     """Sentences of one block, its list marker left out."""
     marker = _LIST_MARKER.match(text, block_start, block_end)
     first = marker.end() if marker else block_start
-    # Same length, so that sentencex' offsets (code points) stay true; it takes a line feed for a boundary.
-    flat = _LINE_BREAK.sub(" ", text[first:block_end])
+    # Same length, so that sentencex' offsets (code points) stay true. It takes a line feed for a boundary, and
+    # panics (1.0.32, which no `except Exception` catches) at "J." before a white space of several bytes.
+    flat = _SURROGATE.sub("?", _WHITE.sub(" ", text[first:block_end]))
     start = 0
     for boundary in sentencex.get_sentence_boundaries("en", flat):
         end = boundary["end_index"]

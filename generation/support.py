@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generation.answers import AnswerPolicy, AnswerSentence, Citation
+from generation.answers import AnswerPolicy, CheckedSentence, Citation
 from generation.citations import CitedSentence
 from generation.context import NumberedPassage
 from generation.facts import Facts, content_words, facts_of
@@ -46,7 +46,7 @@ async def check_support(
     question: str,
     scorer: PairScorer,
     policy: AnswerPolicy,
-) -> AnswerSentence:
+) -> CheckedSentence:
     """Score one sentence and find the places that support it; an unsupported one is left without citations."""
     claim = sentence.text
     cited = [numbered.passage for numbered in passages if numbered.number in sentence.passages]
@@ -59,12 +59,12 @@ async def check_support(
             )
             if found > support:
                 support, places = found, found_places
-    supported = support >= policy.supported_from
-    return AnswerSentence(
+    supported = bool(places) and support >= policy.supported_from
+    return CheckedSentence(
         text=claim,
         supported=supported,
         support=support,
-        citations=tuple(_citations(places)) if supported else (),
+        places=tuple(_citations(places)) if supported else (),
         separator=sentence.separator,
     )
 

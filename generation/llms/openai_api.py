@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from generation.errors import (
     LLMUnavailableError,
 )
 from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
+from generation.llms.status import shown_code, status_error
 from generation.tokens import approximate_tokens
 from retrieval.errors import ConfigurationError
 
@@ -40,10 +40,6 @@ _MOST_CHARACTERS_PER_TOKEN = 32
 """A token is seldom longer: a server that sends more does not keep to its limit."""
 
 _OPTIONAL_PARAMETERS = ("stream_options", "temperature")
-_TOO_LONG = re.compile(
-    r"context.{0,10}(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE
-)
-_ERROR_CODE = re.compile(r"[a-z]+(_[a-z]+){0,6}", re.IGNORECASE)
 
 
 class OpenAICompatibleLLM:
@@ -57,7 +53,7 @@ class OpenAICompatibleLLM:
         # "Inside" is a promise: a redirect or a proxy from the environment could break it unseen.
         transport = httpx2.AsyncHTTPTransport() if spec.location == "inside" else None
         self._client = openai.AsyncOpenAI(
-            api_key=spec.api_key or _NO_KEY,
+            api_key=_checked_key(spec.api_key),
             base_url=spec.base_url,
             max_retries=_RETRIES,
             timeout=timeout,
@@ -169,7 +165,7 @@ class OpenAICompatibleLLM:
             raise LLMRejectedError(f"{self._name} withheld its answer: its content filter stepped in.")
         if not reading.text_characters:
             raise LLMResponseError(
-                f"{self._name} ended its answer without a word (finish reason {_code(reading.finish_reason)}). "
+                f"{self._name} ended its answer without a word (finish reason {shown_code(reading.finish_reason)}). "
                 "A reasoning model may need a larger limit of answer tokens."
             )
 
@@ -191,10 +187,12 @@ class OpenAICompatibleLLM:
         except openai.APIConnectionError as error:
             raise self._unreachable(error) from error
         except openai.APIStatusError as error:
-            raise self._status_error(error) from None
+            raise status_error(
+                self._name, error.status_code, error.code or error.type, complaint=error.message
+            ) from None
         except openai.APIError as error:  # an error that arrives as an event of the stream
             raise LLMUnavailableError(
-                f"{self._name} reported an error while answering ({_code(error.code or error.type)}). Try again."
+                f"{self._name} reported an error while answering ({shown_code(error.code or error.type)}). Try again."
             ) from None
         except (ValueError, TypeError, AttributeError, LookupError):  # no JSON, no UTF-8, no completion
             raise LLMResponseError(
@@ -208,33 +206,6 @@ class OpenAICompatibleLLM:
                 f"{self._name} cannot be reached. Is the server running, and is the base URL right?"
             )
         return LLMUnavailableError(f"{self._name} broke the connection off. Try again.")
-
-    def _status_error(self, error: openai.APIStatusError) -> LLMError:
-        status, code = error.status_code, _code(error.code or error.type)
-        if status in (401, 403):
-            return LLMRejectedError(
-                f"{self._name} refused the key (status {status}). Check FOOTNOTE_LLM__API_KEY."
-            )
-        if status == 404:
-            return LLMRejectedError(
-                f"{self._server} knows no model {self._spec.model!r}, or is no OpenAI-compatible base URL "
-                "(status 404). Check FOOTNOTE_LLM__MODEL and FOOTNOTE_LLM__BASE_URL."
-            )
-        if status in (408, 409, 429) or status >= 500:
-            return LLMUnavailableError(
-                f"{self._name} is not able to answer now (status {status}, {code}). Try again later."
-            )
-        if 300 <= status < 400:
-            return LLMRejectedError(
-                f"{self._server} redirects to another address (status {status}), which is not followed: passages go "
-                "only where they were configured to go. Set FOOTNOTE_LLM__BASE_URL to the final address."
-            )
-        if status == 413 or _TOO_LONG.search(f"{error.code} {error.type} {error.message}"):
-            return LLMRejectedError(
-                f"{self._name} has too small a context for the passages (status {status}). Give the model a longer "
-                "context or Footnote a smaller budget of context tokens."
-            )
-        return LLMRejectedError(f"{self._name} refused the request (status {status}, {code}).")
 
 
 class _Reading:
@@ -285,6 +256,16 @@ def _wire(message: Message) -> ChatCompletionMessageParam:
     return cast("ChatCompletionMessageParam", {"role": message.role, "content": message.content})
 
 
+def _checked_key(key: str | None) -> str:
+    """The key without the line end that comes along with files. Raises `ConfigurationError`."""
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError(
+            "FOOTNOTE_LLM__API_KEY holds characters that a key cannot have. Copy it again, without quotes or breaks."
+        )
+    return key or _NO_KEY
+
+
 def _shown_address(base_url: str) -> str:
     """The base URL without user, password and query, which may be secrets. Raises `ConfigurationError`."""
     try:
@@ -298,8 +279,3 @@ def _shown_address(base_url: str) -> str:
             "URL, for example http://127.0.0.1:8000/v1"
         )
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
-
-
-def _code(code: object) -> str:
-    """A server's error code where it is a mere identifier; anything longer might hold what must not be shown."""
-    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else "no code"

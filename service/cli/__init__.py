@@ -7,12 +7,15 @@ import sys
 import tempfile
 import traceback
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from retrieval.errors import ConfigurationError, FootnoteError, InvalidRequestError
 from service.cli import admin, asking, documents, ingesting, serving, sources
-from service.cli.display import fail, is_json
+from service.cli.display import fail, is_json, note
+
+# What a shell shows of a program that Ctrl-C ended; typer turns the interrupt into this status.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="footnote",
@@ -41,19 +44,18 @@ def run(arguments: list[str]) -> int:
     as_json = is_json(arguments)
     try:
         status = app(arguments, standalone_mode=False)
-    except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
+    except TyperException as exc:
+        message = exc.format_message()
+        if message.startswith("Usage:"):  # no command was given: that is a question, not an error
+            note(message)
+            return exc.exit_code
+        return fail(message, as_json=as_json, status=exc.exit_code)
     except (InvalidRequestError, ConfigurationError) as exc:
         return fail(str(exc), as_json=as_json, status=2)
     except FootnoteError as exc:
         return fail(str(exc), as_json=as_json, status=1)
-    except (KeyboardInterrupt, click.Abort):
-        return fail(
-            "interrupted. What was finished is kept; the same command goes on from there.",
-            as_json=as_json,
-            status=130,
-        )
+    except (KeyboardInterrupt, Abort):
+        status = _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 1
@@ -63,6 +65,12 @@ def run(arguments: list[str]) -> int:
             f"Please report it with the traceback in {_keep_traceback(exc)}",
             as_json=as_json,
             status=1,
+        )
+    if status == _INTERRUPTED:
+        return fail(
+            "interrupted. What was finished is kept; the same command goes on from there.",
+            as_json=as_json,
+            status=_INTERRUPTED,
         )
     return status if isinstance(status, int) else 0
 

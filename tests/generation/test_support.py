@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from generation.answers import AnswerPolicy, CheckedSentence
+from generation.citations import CitedSentence
+from generation.context import NumberedPassage
+from generation.support import check_support
+from retrieval.batching import ScoringBatcher
+from retrieval.rerankers import Reranker
+from tests.generation.build import passage
+
+LEAVE = passage(
+    "Birth parents have 26 weeks of leave. The other parent has 6 weeks of leave on full pay. "
+    "Tomás Brennan, the Head of People, confirms the dates within ten working days.",
+    path="leave.md",
+    title="Parental leave at Ardfallen",
+)
+HOTELS = passage(
+    "The hotel limit in Berlin is €175 a night. In Tokyo it is €230.", path="travel.md", title="Travel"
+)
+PASSAGES = [NumberedPassage(number=1, passage=LEAVE), NumberedPassage(number=2, passage=HOTELS)]
+
+
+@pytest.fixture
+async def scorer(reranker: Reranker) -> AsyncIterator[ScoringBatcher]:
+    async with ScoringBatcher(reranker) as batcher:
+        yield batcher
+
+
+async def check(
+    text: str, *cited: int, scorer: ScoringBatcher, question: str = "How long is the leave?"
+) -> CheckedSentence:
+    sentence = CitedSentence(text=text, separator=" ", passages=cited)
+    return await check_support(sentence, PASSAGES, question=question, scorer=scorer, policy=AnswerPolicy())
+
+
+async def test_a_stated_sentence_is_supported_by_the_sentence_that_states_it(scorer: ScoringBatcher) -> None:
+    checked = await check("The other parent gets six weeks of leave on full pay.", 1, scorer=scorer)
+    assert checked.supported
+    assert checked.support > 0.9
+    (place,) = checked.places
+    assert place.quote == "The other parent has 6 weeks of leave on full pay."
+    assert LEAVE.text[place.char_start : place.char_end] == place.quote
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The other parent gets eight weeks of leave on full pay.",
+        "The other parent gets 26 weeks of leave on full pay for 9 months.",
+        "Siobhán Keane, the Head of People, confirms the dates within ten working days.",
+        "The hotel limit in Vienna is €175 a night.",
+        "Staff may bring their dogs to the office.",
+        "I hope this helps!",
+        "Yes.",
+    ],
+)
+async def test_a_changed_number_or_name_and_a_made_up_sentence_are_not_supported(
+    text: str, scorer: ScoringBatcher
+) -> None:
+    checked = await check(text, 1, 2, scorer=scorer)
+    assert not checked.supported
+    assert checked.support < 0.5
+    assert checked.places == ()
+
+
+@pytest.mark.parametrize("cited", [(), (2,)])
+async def test_a_sentence_with_no_or_the_wrong_citation_gets_the_right_one(
+    cited: tuple[int, ...], scorer: ScoringBatcher
+) -> None:
+    checked = await check("Birth parents have 26 weeks of leave.", *cited, scorer=scorer)
+    assert checked.supported
+    assert [place.path for place in checked.places] == ["leave.md"]
+
+
+async def test_a_sentence_that_draws_on_two_places_is_given_both(scorer: ScoringBatcher) -> None:
+    checked = await check("Birth parents have 26 weeks of leave and other parents 6 weeks.", 1, scorer=scorer)
+    assert checked.supported
+    assert [place.quote for place in checked.places] == [
+        "Birth parents have 26 weeks of leave.",
+        "The other parent has 6 weeks of leave on full pay.",
+    ] or len(checked.places) == 1
+
+
+async def test_a_title_may_name_what_the_sentence_names(scorer: ScoringBatcher) -> None:
+    assert (await check("Birth parents at Ardfallen have 26 weeks of leave.", 1, scorer=scorer)).supported
+
+
+async def test_a_short_answer_is_read_together_with_its_question(scorer: ScoringBatcher) -> None:
+    question = "What is the hotel limit in Berlin?"
+    assert (await check("€175 a night.", 2, scorer=scorer, question=question)).supported
+    assert not (await check("€150 a night.", 2, scorer=scorer, question=question)).supported
+
+
+async def test_without_passages_nothing_is_supported(scorer: ScoringBatcher) -> None:
+    sentence = CitedSentence(text="It is 16 weeks.", separator="", passages=())
+    checked = await check_support(sentence, [], question="?", scorer=scorer, policy=AnswerPolicy())
+    assert (checked.supported, checked.support, checked.places) == (False, 0.0, ())
