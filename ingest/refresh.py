@@ -21,7 +21,7 @@ from ingest.catalog import (
     set_readers,
     start_run,
 )
-from ingest.errors import FileUnreadableError, IngestError, ParseError
+from ingest.errors import FileTooLargeError, FileUnreadableError, ParseError
 from ingest.pipeline import Pipeline, recipe
 from ingest.sources import FoundFile, Listing, Skipped, Source
 from retrieval.database import Database
@@ -170,21 +170,36 @@ async def refresh_source(
     """Make the index equal to the source, or to its part at and below `below`.
 
     A file that fails is reported and the run goes on. Raises `SourceUnavailableError` before anything was changed, and
-    `DatabaseUnavailableError`, after which the next run takes up where this one ended.
+    `DatabaseUnavailableError` and what else concerns all files; the next run then takes up where this one ended.
     """
-    started = time.monotonic()
     await start_run(pipeline.database, record.id)
     try:
-        plan = await plan_source(
-            pipeline.database,
-            source,
-            record,
-            recipe=lambda path: recipe(path, pipeline.chunk_policy),
-            below=below,
-        )
-    except IngestError as exc:
+        report = await _refresh(pipeline, source, record, progress, below, in_flight)
+    except DatabaseUnavailableError:
+        raise
+    except FootnoteError as exc:
         await finish_run(pipeline.database, record.id, report=None, error=str(exc))
         raise
+    await finish_run(pipeline.database, record.id, report=report.as_json(), error=None)
+    return report
+
+
+async def _refresh(
+    pipeline: Pipeline,
+    source: Source,
+    record: SourceRecord,
+    progress: Progress,
+    below: str,
+    in_flight: int,
+) -> RefreshReport:
+    started = time.monotonic()
+    plan = await plan_source(
+        pipeline.database,
+        source,
+        record,
+        recipe=lambda path: recipe(path, pipeline.chunk_policy),
+        below=below,
+    )
     report = RefreshReport(
         unchanged=len(plan.unchanged), skipped=list(plan.skipped), failed=list(plan.unlisted)
     )
@@ -195,9 +210,8 @@ async def refresh_source(
         report.removed += 1
     progress.planned(files=len(plan.added) + len(plan.changed))
     await _index_all(pipeline, source, record, plan, report, progress, in_flight)
-    report.seconds = time.monotonic() - started
     await keep_failures(pipeline.database, record.id, [entry.path for entry in report.failed], below=below)
-    await finish_run(pipeline.database, record.id, report=report.as_json(), error=None)
+    report.seconds = time.monotonic() - started
     return report
 
 
@@ -223,7 +237,7 @@ async def _index_all(
         async with asyncio.TaskGroup() as group:
             for _ in range(in_flight):
                 group.create_task(worker())
-    except* DatabaseUnavailableError as group_error:
+    except* FootnoteError as group_error:
         raise group_error.exceptions[0] from group_error
 
 
@@ -238,8 +252,16 @@ async def _index_one(
 ) -> None:
     try:
         indexed = await pipeline.index_file(source, record, found, known)
-    except (ParseError, FileUnreadableError, ModelError, DocumentChangedError) as exc:
-        await _fail(pipeline, record, found, known, exc, report)
+    except (ParseError, FileTooLargeError) as exc:
+        await _fail(pipeline, record, found, exc, report)
+        if known is not None:
+            # Its content can never be read again, and what was indexed of it is no longer there.
+            await remove_document(pipeline.database, pipeline.store, pipeline.index, known.id)
+            report.removed += 1
+        progress.finished(found.path, "failed", 0)
+        return
+    except (FileUnreadableError, ModelError, DocumentChangedError) as exc:
+        await _fail(pipeline, record, found, exc, report)
         progress.finished(found.path, "failed", 0)
         return
     match indexed.outcome:
@@ -257,11 +279,10 @@ async def _fail(
     pipeline: Pipeline,
     record: SourceRecord,
     found: FoundFile,
-    known: KnownDocument | None,
     error: FootnoteError,
     report: RefreshReport,
 ) -> None:
-    """Report a file. What was indexed of it goes where its new content can never be read, for it is no longer there."""
+    """Report a file that could not be ingested, and remember it."""
     report.failed.append(Failed(path=found.path, error=str(error), retryable=error.retryable))
     await record_failure(
         pipeline.database,
@@ -272,9 +293,6 @@ async def _fail(
         size_bytes=found.size_bytes,
         mtime_ns=found.mtime_ns,
     )
-    if known is not None and not error.retryable:
-        await remove_document(pipeline.database, pipeline.store, pipeline.index, known.id)
-        report.removed += 1
 
 
 def count_outcomes(reports: Collection[RefreshReport]) -> RefreshReport:

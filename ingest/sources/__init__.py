@@ -50,12 +50,14 @@ class Source(Protocol):
     """A place that can be listed and read. Synchronous: callers run it in a thread."""
 
     def discover(self, *, below: str = "") -> Listing:
-        """List all files, or those at and below the relative path `below`. Raises `SourceUnavailableError`."""
+        """List all files, or those at and below the relative path `below`. Raises `SourceUnavailableError`.
+
+        A part is listed by the same rules as the whole: what the whole leaves out, `below` does not bring in."""
         ...
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
-        """Read a file whole. Raises `FileUnreadableError` where it vanished, changed while it was read, may not be
-        opened or has grown past `max_bytes`."""
+        """Read a file whole. Raises `FileUnreadableError` where it vanished, changed while it was read or may not be
+        opened, and `FileTooLargeError` where it has more than `max_bytes`."""
         ...
 
 
@@ -70,7 +72,7 @@ class SourceSpec:
 
 
 def load_source(spec: SourceSpec) -> Source:
-    """Open the source that `spec` names."""
+    """Open the source that `spec` names. Raises `InvalidRequestError` where a pattern is not one."""
     match spec.kind:
         case "folder":
             from ingest.sources.folder import FolderSource

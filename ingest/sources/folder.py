@@ -6,16 +6,21 @@ a file counts only where the file lies inside the folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pathspec import GitIgnoreSpec
 
-from ingest.errors import FileUnreadableError, SourceUnavailableError
+from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
+from retrieval.errors import InvalidRequestError
+
+# Postgres indexes paths, and an index entry has to fit a third of a page.
+_LONGEST_PATH_BYTES = 2_000
 
 
 def printable_path(path: str) -> str:
@@ -28,12 +33,16 @@ class FolderSource:
 
     def __init__(self, root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._root = root
-        self._include = GitIgnoreSpec.from_lines(include) if include else None
-        self._exclude = GitIgnoreSpec.from_lines(exclude)
+        self._include = _patterns(include) if include else None
+        self._exclude = _patterns(exclude)
 
     def discover(self, *, below: str = "") -> Listing:
         start = self._root / below if below else self._root
         listing = _Listing()
+        if reason := self._refuse_way(below):
+            return Listing(
+                files=(), skipped=(Skipped(path=printable_path(below), reason=reason),), unlisted=()
+            )
         try:
             status = start.stat()
         except OSError as exc:
@@ -50,6 +59,20 @@ class FolderSource:
             skipped=tuple(listing.skipped),
             unlisted=tuple(listing.unlisted),
         )
+
+    def _refuse_way(self, below: str) -> str | None:
+        """Why a walk from the root would never come to `below`, or None where it would."""
+        way = self._root
+        for name in PurePath(below).parts:
+            way /= name
+            if name.startswith("."):
+                return "hidden"
+            try:
+                if way.is_symlink() and (reason := self._refuse_link(way)):
+                    return reason
+            except OSError:
+                return None  # listing it says what is wrong
+        return None
 
     def _walk(self, folder: str, relative: str, listing: _Listing) -> None:
         pending = [(folder, relative)]
@@ -76,10 +99,10 @@ class FolderSource:
         if entry.name.startswith("."):
             listing.skipped.append(Skipped(path=shown, reason="hidden"))
             return False
-        if entry.is_symlink() and (reason := self._refuse_link(entry)):
-            listing.skipped.append(Skipped(path=shown, reason=reason))
-            return False
         try:
+            if entry.is_symlink() and (reason := self._refuse_link(Path(entry.path))):
+                listing.skipped.append(Skipped(path=shown, reason=reason))
+                return False
             status = entry.stat()
         except OSError as exc:
             listing.unlisted.append(Unlisted(path=shown, error=f"it cannot be looked at: {exc.strerror}"))
@@ -92,11 +115,15 @@ class FolderSource:
         self._file(entry.path, path, status, listing)
         return False
 
-    def _refuse_link(self, entry: os.DirEntry[str]) -> str | None:
+    def _refuse_link(self, link: Path) -> str | None:
         try:
-            target = Path(entry.path).resolve(strict=True)
-        except (OSError, RuntimeError):
+            target = link.resolve(strict=True)
+        except RuntimeError:  # a link that leads to itself, before Python 3.13
             return "a symbolic link that leads nowhere"
+        except OSError as exc:
+            if exc.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                return "a symbolic link that leads nowhere"
+            raise
         if target.is_dir():
             return "a symbolic link to a folder; add that folder itself"
         if not target.is_relative_to(self._root.resolve()):
@@ -113,7 +140,12 @@ class FolderSource:
             reason = "excluded by rule"
         elif status.st_size == 0:
             reason = "empty"
+        elif len(shown.encode()) > _LONGEST_PATH_BYTES:
+            reason = f"its path has more than {_LONGEST_PATH_BYTES:,} bytes"
+        elif shown in listing.paths:
+            reason = "another file's name reads the same"
         else:
+            listing.paths.add(shown)
             listing.files.append(
                 FoundFile(path=shown, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, locator=locator)
             )
@@ -124,9 +156,20 @@ class FolderSource:
         return _read(found, max_bytes)
 
 
+def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except (ValueError, re.error) as exc:
+        raise InvalidRequestError(
+            f"one of {', '.join(map(repr, lines))} is not a pattern. Write it as in .gitignore files: '*.md', "
+            "'drafts/', 'a/**/b.txt'."
+        ) from exc
+
+
 class _Listing:
     def __init__(self) -> None:
         self.files: list[FoundFile] = []
+        self.paths: set[str] = set()
         self.skipped: list[Skipped] = []
         self.unlisted: list[Unlisted] = []
 
@@ -140,14 +183,21 @@ def _read(found: FoundFile, max_bytes: int) -> bytes:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise FileUnreadableError("it was replaced by something that is not a regular file")
+            if before.st_size > max_bytes:
+                raise FileTooLargeError(_too_large(before.st_size, max_bytes))
             content = file.read(max_bytes + 1)
             after = os.fstat(descriptor)
     except OSError as exc:
         raise FileUnreadableError(f"it cannot be read: {exc.strerror}") from exc
     if len(content) > max_bytes:
-        raise FileUnreadableError(
-            f"it has {before.st_size:,} bytes; at most {max_bytes:,} are read (ingest.max_file_bytes)"
-        )
+        raise FileTooLargeError(_too_large(len(content), max_bytes))
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise FileUnreadableError("it changed while it was read; the next run takes it")
     return content
+
+
+def _too_large(size_bytes: int, max_bytes: int) -> str:
+    return (
+        f"it has {size_bytes:,} bytes or more; files of up to {max_bytes:,} are read. Raise that with "
+        "ingest.max_file_bytes (FOOTNOTE_INGEST__MAX_FILE_BYTES)"
+    )

@@ -1,0 +1,484 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ingest.catalog import KnownDocument, find_source, list_failures
+from ingest.errors import ParsersUnavailableError, SourceUnavailableError
+from ingest.refresh import RefreshReport, count_outcomes, plan_refresh
+from ingest.sources import FoundFile, Listing, Skipped, Unlisted
+from retrieval.database import Database
+from retrieval.errors import DatabaseUnavailableError
+from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, UNLUCKY, Library, Told, indexed, open_library
+
+PATHS = ["a.txt", "b.md", "x.bin", "d/a.txt", "d/e/a.txt", "d/e/x.bin", "d/ea.txt", "de/a.txt", "f/a.txt"]
+FOLDERS = ["d", "d/e", "de", "f"]
+RECIPE = "plain 1"
+
+
+def recipe(path: str) -> str | None:
+    return None if path.endswith(".bin") else RECIPE
+
+
+def at_or_below(path: str, folder: str) -> bool:
+    return folder == "" or path == folder or path.startswith(folder + "/")
+
+
+versions = st.tuples(st.integers(1, 2), st.integers(1, 2))
+belows = st.sampled_from(["", *FOLDERS, "d/a.txt"])
+
+
+@st.composite
+def listings(draw: st.DrawFn, below: str) -> Listing:
+    closed = draw(st.sets(st.sampled_from(FOLDERS), max_size=2))
+    there = draw(st.dictionaries(st.sampled_from(PATHS), versions))
+    return Listing(
+        files=tuple(
+            FoundFile(path=path, size_bytes=size, mtime_ns=mtime, locator=path)
+            for path, (size, mtime) in sorted(there.items())
+            if at_or_below(path, below) and not any(at_or_below(path, folder) for folder in closed)
+        ),
+        skipped=tuple(
+            Skipped(path=f"{path}~", reason="hidden") for path in draw(st.sets(st.sampled_from(PATHS)))
+        ),
+        unlisted=tuple(Unlisted(path=folder, error="closed") for folder in sorted(closed)),
+    )
+
+
+@st.composite
+def known_documents(draw: st.DrawFn) -> dict[str, KnownDocument]:
+    return {
+        path: KnownDocument(
+            id=UUID(int=PATHS.index(path)),
+            path=path,
+            size_bytes=size,
+            mtime_ns=mtime,
+            content_hash=b"",
+            recipe=made_by,
+        )
+        for path, ((size, mtime), made_by) in draw(
+            st.dictionaries(st.sampled_from(PATHS), st.tuples(versions, st.sampled_from([RECIPE, "plain 0"])))
+        ).items()
+    }
+
+
+class TestPlan:
+    @given(data=st.data(), below=belows, known=known_documents())
+    def test_every_listed_file_has_exactly_one_fate(
+        self, data: st.DataObject, below: str, known: dict[str, KnownDocument]
+    ) -> None:
+        listing = data.draw(listings(below))
+        plan = plan_refresh(listing, known, recipe=recipe, below=below)
+        fates = [
+            *(found.path for found in plan.added),
+            *(found.path for found, _ in plan.changed),
+            *(document.path for document in plan.unchanged),
+            *(skip.path for skip in plan.skipped if skip not in listing.skipped),
+        ]
+        assert sorted(fates) == [found.path for found in listing.files]
+        assert set(listing.skipped) <= set(plan.skipped)
+
+    @given(data=st.data(), below=belows, known=known_documents())
+    def test_what_is_gone_is_removed_and_what_could_not_be_looked_at_stays(
+        self, data: st.DataObject, below: str, known: dict[str, KnownDocument]
+    ) -> None:
+        listing = data.draw(listings(below))
+        plan = plan_refresh(listing, known, recipe=recipe, below=below)
+        readable = {found.path for found in listing.files if recipe(found.path)}
+        closed = [entry.path for entry in listing.unlisted]
+        assert {document.path for document in plan.removed} == {
+            path
+            for path in known
+            if path not in readable
+            and at_or_below(path, below)
+            and not any(at_or_below(path, folder) for folder in closed)
+        }
+        assert [(failed.path, failed.retryable) for failed in plan.unlisted] == [(p, True) for p in closed]
+
+    @given(data=st.data(), below=belows, known=known_documents())
+    def test_a_file_counts_as_unchanged_only_under_the_same_size_time_and_recipe(
+        self, data: st.DataObject, below: str, known: dict[str, KnownDocument]
+    ) -> None:
+        listing = data.draw(listings(below))
+        plan = plan_refresh(listing, known, recipe=recipe, below=below)
+        found = {file.path: file for file in listing.files}
+        for document in plan.unchanged:
+            file = found[document.path]
+            assert (document.size_bytes, document.mtime_ns) == (file.size_bytes, file.mtime_ns)
+            assert document.recipe == recipe(document.path)
+        for file, document in plan.changed:
+            assert known[file.path] is document
+            assert (document.size_bytes, document.mtime_ns, document.recipe) != (
+                file.size_bytes,
+                file.mtime_ns,
+                recipe(file.path),
+            )
+        assert known.keys().isdisjoint(file.path for file in plan.added)
+
+    @given(data=st.data(), known=known_documents())
+    def test_a_plan_for_what_is_known_already_does_nothing(
+        self, data: st.DataObject, known: dict[str, KnownDocument]
+    ) -> None:
+        current = {path: document for path, document in known.items() if document.recipe == recipe(path)}
+        listing = Listing(
+            files=tuple(
+                FoundFile(path=d.path, size_bytes=d.size_bytes, mtime_ns=d.mtime_ns, locator="")
+                for d in current.values()
+            ),
+            skipped=(),
+            unlisted=(),
+        )
+        plan = plan_refresh(listing, current, recipe=recipe)
+        assert plan.added == plan.changed == plan.removed == plan.skipped == ()  # type: ignore[comparison-overlap]
+        assert set(plan.unchanged) == set(current.values())
+
+
+@pytest.fixture
+async def library(database: Database, tmp_path: Path) -> Library:
+    root = tmp_path / "library"
+    root.mkdir()
+    return await open_library(database, root)
+
+
+def outcome(report: RefreshReport) -> dict[str, Any]:
+    """The figures of a report that are not nought."""
+    kept = ("added", "updated", "removed", "unchanged")
+    figures = {name: getattr(report, name) for name in kept if getattr(report, name)}
+    if report.failed:
+        figures["failed"] = {failed.path: failed.error for failed in report.failed}
+    return figures
+
+
+async def texts(library: Library) -> dict[str, str]:
+    return {path: document.text for path, document in (await indexed(library.pipeline.database)).items()}
+
+
+async def test_the_index_follows_the_folder(library: Library) -> None:
+    library.write({"a.txt": "one", "d/b.md": "# Two\n\nand more", "picture.png": b"\x89PNG", "empty.txt": ""})
+    report = await library.refresh()
+    assert outcome(report) == {"added": 2}
+    assert report.chunks == 2
+    assert {(skip.path, skip.reason) for skip in report.skipped} == {
+        ("picture.png", "no parser reads this kind of file"),
+        ("empty.txt", "empty"),
+    }
+    assert (await texts(library)).keys() == {"a.txt", "d/b.md"}
+
+    assert outcome(await library.refresh()) == {"unchanged": 2}
+
+    library.write({"a.txt": "another one", "c.txt": "three"})
+    (library.root / "d" / "b.md").unlink()
+    assert outcome(await library.refresh()) == {"added": 1, "updated": 1, "removed": 1}
+    assert await texts(library) == {"a.txt": "another one", "c.txt": "three"}
+
+    library.write({"d/b.md": "back again"})
+    assert outcome(await library.refresh()) == {"added": 1, "unchanged": 2}
+    assert (await texts(library))["d/b.md"] == "back again"
+
+
+async def test_an_unchanged_file_is_not_even_read(library: Library) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.source.fetched.clear()
+    await library.refresh()
+    assert library.source.fetched == []
+
+
+async def test_a_file_written_again_with_the_same_content_is_read_once_and_embedded_never(
+    library: Library,
+) -> None:
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    library.embedder.embedded.clear()
+    library.source.fetched.clear()
+    os.utime(library.root / "a.txt", ns=(1, 1))
+    assert outcome(await library.refresh()) == {"unchanged": 1}
+    assert outcome(await library.refresh()) == {"unchanged": 1}
+    assert library.source.fetched == ["a.txt"]
+    assert library.embedder.embedded == []
+
+
+async def test_an_edit_embeds_only_what_changed(library: Library) -> None:
+    paragraphs = [f"{word} " * 18 for word in ("alpha", "beta", "gamma")]
+    library.write({"a.txt": "\n\n".join(paragraphs)})
+    await library.refresh()
+    assert len(library.embedder.embedded) == 3
+    library.embedder.embedded.clear()
+    library.write({"a.txt": "\n\n".join(["first " * 18, *paragraphs[:2], "delta " * 18])})
+    assert outcome(await library.refresh()) == {"updated": 1}
+    assert [text.split()[-1] for text in library.embedder.embedded] == ["first", "delta"]
+    assert len((await indexed(library.pipeline.database))["a.txt"].chunks) == 4
+
+
+async def test_a_document_made_by_another_recipe_is_made_anew(library: Library, database: Database) -> None:
+    library.write({"a.txt": "word " * 40})
+    await library.refresh()
+    finer = await open_library(database, library.root, max_tokens=10)
+    assert outcome(await finer.refresh()) == {"updated": 1}
+    assert len((await indexed(database))["a.txt"].chunks) == 4
+
+
+async def test_a_part_is_refreshed_and_the_rest_left_alone(library: Library) -> None:
+    library.write({"a.txt": "one", "d/b.txt": "two", "d/c.txt": "three", "de.txt": "four"})
+    await library.refresh()
+    (library.root / "a.txt").unlink()
+    (library.root / "d" / "c.txt").unlink()
+    library.write({"d/b.txt": "changed", "de.txt": "changed", "new.txt": "new"})
+    assert outcome(await library.refresh(below="d")) == {"updated": 1, "removed": 1}
+    assert await texts(library) == {"a.txt": "one", "d/b.txt": "changed", "de.txt": "four"}
+    assert outcome(await library.refresh()) == {"added": 1, "updated": 1, "removed": 1, "unchanged": 1}
+
+
+async def test_what_lies_in_a_part_that_cannot_be_listed_stays(library: Library) -> None:
+    library.write({"a.txt": "one", "locked/b.txt": "two"})
+    await library.refresh()
+    (library.root / "a.txt").unlink()
+    library.source.closed_parts = ("locked",)
+    report = await library.refresh()
+    assert outcome(report) == {"removed": 1, "failed": {"locked": "the folder cannot be listed"}}
+    assert report.failed[0].retryable
+    assert await texts(library) == {"locked/b.txt": "two"}
+
+
+async def test_a_folder_that_is_away_changes_nothing(library: Library, database: Database) -> None:
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    library.root.rename(library.root.with_name("away"))
+    with pytest.raises(SourceUnavailableError, match="No such file or directory"):
+        await library.refresh()
+    assert await texts(library) == {"a.txt": "one"}
+    state = await find_source(database, library.record.id)
+    assert state.last_error is not None
+    assert "No such file or directory" in state.last_error
+    library.root.with_name("away").rename(library.root)
+    assert outcome(await library.refresh()) == {"unchanged": 1}
+    assert (await find_source(database, library.record.id)).last_error is None
+
+
+async def test_a_damaged_file_fails_alone_and_its_old_content_goes(
+    library: Library, database: Database
+) -> None:
+    library.write({f"{n}.txt": f"text {n}" for n in range(6)})
+    await library.refresh()
+    library.write(
+        {"3.txt": DAMAGED, "7.txt": DAMAGED, "8.txt": "text 8", "large.txt": b"x" * MAX_FILE_BYTES * 2}
+    )
+    report = await library.refresh()
+    assert report.failed[0].retryable is False
+    figures = outcome(report)
+    assert figures.pop("failed").keys() == {"3.txt", "7.txt", "large.txt"}
+    assert figures == {"added": 1, "removed": 1, "unchanged": 5}
+    assert (await texts(library)).keys() == {"0.txt", "1.txt", "2.txt", "4.txt", "5.txt", "8.txt"}
+    failures = {failure.path: failure for failure in await list_failures(database)}
+    assert failures["3.txt"].error == "3.txt is damaged"
+    assert (failures["3.txt"].retryable, failures["3.txt"].attempts) == (False, 1)
+
+
+async def test_a_file_that_outgrows_the_limit_loses_its_old_content(library: Library) -> None:
+    library.write({"a.txt": "small"})
+    await library.refresh()
+    library.write({"a.txt": "x" * (MAX_FILE_BYTES + 1)})
+    report = await library.refresh()
+    assert (report.removed, [failed.retryable for failed in report.failed]) == (1, [False])
+    assert await texts(library) == {}
+
+
+async def test_a_file_that_cannot_be_read_for_now_keeps_its_old_content(library: Library) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"a.txt": "one more", "b.txt": "two more"})
+    library.source.vanishing = frozenset({"a.txt"})
+    report = await library.refresh()
+    assert outcome(report) == {
+        "updated": 1,
+        "failed": {"a.txt": "it cannot be read: No such file or directory"},
+    }
+    assert report.failed[0].retryable
+    assert await texts(library) == {"a.txt": "one", "b.txt": "two more"}
+
+
+async def test_a_model_that_fails_keeps_the_old_content(library: Library) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"a.txt": UNLUCKY, "b.txt": "two more"})
+    assert outcome(await library.refresh()) == {
+        "updated": 1,
+        "failed": {"a.txt": "the model words failed on this text"},
+    }
+    assert await texts(library) == {"a.txt": "one", "b.txt": "two more"}
+
+
+async def test_failures_are_remembered_until_the_file_is_mended_or_gone(
+    library: Library, database: Database
+) -> None:
+    async def failures() -> dict[str, int]:
+        return {failure.path: failure.attempts for failure in await list_failures(database)}
+
+    library.write({"a.txt": DAMAGED, "d/b.txt": DAMAGED, "d/c.txt": DAMAGED})
+    await library.refresh()
+    await library.refresh()
+    assert await failures() == {"a.txt": 2, "d/b.txt": 2, "d/c.txt": 2}
+    library.write({"a.txt": "mended", "d/b.txt": "mended"})
+    (library.root / "d" / "c.txt").unlink()
+    await library.refresh(below="d")
+    assert await failures() == {"a.txt": 2}
+    await library.refresh()
+    assert await failures() == {}
+
+
+async def test_what_concerns_all_files_ends_the_run_with_its_own_error(
+    library: Library, database: Database
+) -> None:
+    class NoParsers:
+        async def parse(self, content: bytes, *, file_name: str) -> Any:
+            raise ParsersUnavailableError("the parser processes end as soon as they start")
+
+    library.write({f"{n}.txt": "text" for n in range(10)})
+    object.__setattr__(library.pipeline, "parser", NoParsers())
+    with pytest.raises(ParsersUnavailableError, match="as soon as they start"):
+        await library.refresh()
+    state = await find_source(database, library.record.id)
+    assert state.last_error == "the parser processes end as soon as they start"
+
+
+async def test_changed_readers_reach_documents_that_did_not_change(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"b.txt": "two more"})
+    again = await open_library(database, library.root, readers=["group:hr"])
+    assert outcome(await again.refresh()) == {"updated": 1, "unchanged": 1}
+    assert {document.readers for document in (await indexed(database)).values()} == {("group:hr",)}
+
+
+async def test_progress_hears_of_every_file_once(library: Library) -> None:
+    from ingest.refresh import refresh_source
+
+    library.write({"a.txt": "one", "b.txt": "two", "c.txt": DAMAGED})
+    await library.refresh()
+    library.write({"a.txt": "one more", "d.txt": "new"})
+    os.utime(library.root / "b.txt", ns=(1, 1))
+    told = Told()
+    await refresh_source(library.pipeline, library.source, library.record, progress=told)
+    assert told.files == 4
+    assert told.outcomes == {"a.txt": "updated", "b.txt": "unchanged", "c.txt": "failed", "d.txt": "added"}
+
+
+async def test_the_state_of_a_source_shows_its_last_run(library: Library, database: Database) -> None:
+    library.write({"a.txt": "one", "b.txt": DAMAGED})
+    report = await library.refresh()
+    state = await find_source(database, library.record.id)
+    assert state.last_report == report.as_json()
+    assert state.last_started is not None
+    assert state.last_finished is not None
+    assert state.last_started <= state.last_finished
+    assert state.documents == 1
+
+
+async def test_two_runs_at_once_give_the_index_of_one(dsn: str, tmp_path: Path) -> None:
+    root = tmp_path / "library"
+    root.mkdir()
+    async with Database(dsn, max_connections=4) as one, Database(dsn, max_connections=4) as other:
+        first, second = await open_library(one, root), await open_library(other, root)
+        first.write({f"{n}.txt": f"text number {n}\n\n" + f"word{n} " * 50 for n in range(20)})
+        await both(first, second)
+        for n in range(10):
+            (root / f"{n}.txt").unlink()
+        first.write({f"{n}.txt": f"changed text number {n}" for n in range(10, 15)})
+        first.write({f"new{n}.txt": f"new text {n}" for n in range(5)})
+        await both(first, second)
+        together = await indexed(one)
+        assert len(together) == 15
+        assert together["12.txt"].text == "changed text number 12"
+        assert outcome(await first.refresh()) == {"unchanged": 15}
+        await (await open_library(one, root, collection="fresh")).refresh()
+        assert await indexed(one, "fresh") == together
+
+
+async def both(first: Library, second: Library) -> None:
+    reports = await asyncio.gather(first.refresh(in_flight=4), second.refresh(in_flight=4))
+    assert [report.failed for report in reports] == [[], []]
+
+
+@pytest.fixture
+def outage(dsn: str, postgres_dsn: str) -> Callable[[bool], None]:
+    """Take the test's database away, or give it back."""
+    name = sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))
+
+    def set_away(away: bool) -> None:
+        with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+            allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            connection.execute(allow.format(name, sql.SQL("false" if away else "true")))
+            if away:
+                terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                connection.execute(terminate, (conninfo_to_dict(dsn)["dbname"],))
+
+    return set_away
+
+
+async def test_after_an_outage_in_mid_run_the_next_run_completes(
+    dsn: str, tmp_path: Path, outage: Callable[[bool], None]
+) -> None:
+    root = tmp_path / "library"
+    root.mkdir()
+    async with Database(dsn, max_connections=4, connect_timeout_s=1) as database:
+        library = await open_library(database, root)
+        library.write({f"{n:02}.txt": f"text number {n}" for n in range(20)})
+
+        async def go_away() -> None:
+            if len(library.embedder.embedded) == 10:
+                await asyncio.to_thread(outage, True)
+
+        library.embedder.before = go_away
+        with pytest.raises(DatabaseUnavailableError, match="cannot be reached or went away"):
+            await library.refresh()
+    outage(False)
+    async with Database(dsn, max_connections=4) as database:
+        before = await indexed(database)
+        assert 0 < len(before) < 20
+        report = await (await open_library(database, root)).refresh()
+        assert outcome(report) == {"added": 20 - len(before), "unchanged": len(before)}
+        after = await indexed(database)
+        assert [document.text for document in after.values()] == [f"text number {n}" for n in range(20)]
+
+
+async def test_a_run_that_is_cancelled_is_completed_by_the_next(library: Library) -> None:
+    library.write({f"{n:02}.txt": f"text number {n}" for n in range(20)})
+
+    half_done = asyncio.Event()
+
+    async def wait_long() -> None:
+        if len(library.embedder.embedded) == 10:
+            half_done.set()
+            await asyncio.sleep(60)
+
+    library.embedder.before = wait_long
+    run = asyncio.create_task(library.refresh())
+    await half_done.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    library.embedder.before = None
+    done = len(await texts(library))
+    assert outcome(await library.refresh()) == {"added": 20 - done, "unchanged": done}
+    assert len(await texts(library)) == 20
+
+
+def test_the_sum_of_reports_counts_everything() -> None:
+    one = RefreshReport(added=1, updated=2, removed=3, unchanged=4, chunks=5, seconds=0.5)
+    one.skipped.append(Skipped(path="a", reason="empty"))
+    total = count_outcomes([one, one])
+    assert (total.added, total.updated, total.removed, total.unchanged) == (2, 4, 6, 8)
+    assert (total.chunks, total.seconds, len(total.skipped), total.failed) == (10, 1.0, 2, [])
