@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Literal, Protocol
 
 from ingest.catalog import (
@@ -283,12 +284,14 @@ async def _fail(
     report: RefreshReport,
 ) -> None:
     """Report a file that could not be ingested, and remember it."""
-    report.failed.append(Failed(path=found.path, error=str(error), retryable=error.retryable))
+    # Parsers begin with the file's name, which stands beside the reason wherever it is shown.
+    reason = str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
+    report.failed.append(Failed(path=found.path, error=reason, retryable=error.retryable))
     await record_failure(
         pipeline.database,
         record.id,
         path=found.path,
-        error=str(error),
+        error=reason,
         retryable=error.retryable,
         size_bytes=found.size_bytes,
         mtime_ns=found.mtime_ns,
