@@ -210,7 +210,7 @@ class IndexedText:
 
 
 async def indexed(database: Database, collection: str = "default") -> dict[str, IndexedText]:
-    """What a collection answers from, by path. Checks that it is whole: every chunk exact, with its words and its vector,
+    """What a collection answers from, by path. Checks that it is whole: every chunk exact, with words and vector,
     and nothing left over of what went."""
     rows = await database.fetch_all(
         "SELECT c.name AS collection, d.id, d.path, d.readers, r.text FROM documents AS d"
