@@ -92,10 +92,18 @@ class Asked:
     def logits(self) -> dict[str, float]:
         """The three candidates for an evidence score: the best passage, the best sentence, and both weighed."""
         return {
-            "passage": max(e.logit for e in self.evidence),
+            "passage": max((e.logit for e in self.evidence), default=-11.0),
             "sentence": max((s.logit for e in self.evidence for s in e.sentences), default=-11.0),
-            "both": max(answering_logit(e.logit, [s.logit for s in e.sentences]) for e in self.evidence),
+            "both": max(
+                (answering_logit(e.logit, [s.logit for s in e.sentences]) for e in self.evidence),
+                default=-11.0,
+            ),
         }
+
+    @property
+    def score(self) -> float:
+        """The evidence score by which an answer is given or refused."""
+        return self.evidence[0].score if self.evidence else 0.0
 
 
 class Bench:
@@ -300,7 +308,7 @@ async def handbook_report(bench: Bench) -> dict[str, Any]:
     refused, answered_elsewhere, answered = [], [], []
     for question, expected in ANSWERABLE.items():
         asked = await bench.ask(corpus, question, None)
-        score = asked.evidence[0].score
+        score = asked.score
         quotes = " ".join(s.text for s in extract(asked.evidence, policy=POLICY))
         if score < POLICY.answer_from:
             refused.append(f"{score:.2f} {question}")
@@ -308,7 +316,7 @@ async def handbook_report(bench: Bench) -> dict[str, Any]:
             answered_elsewhere.append(f"{score:.2f} {question} → {quotes}")
     for question in UNANSWERABLE:
         asked = await bench.ask(corpus, question, None)
-        if (score := asked.evidence[0].score) >= POLICY.answer_from:
+        if (score := asked.score) >= POLICY.answer_from:
             answered.append(f"{score:.2f} {question} → {extract(asked.evidence, policy=POLICY)[0].text}")
     right = len(UNANSWERABLE) - len(answered)
     whole = len(ANSWERABLE) - len(refused)

@@ -40,9 +40,7 @@ async def answer_question(
     """
     if llm is not None and llm.location == "outside" and not allow_outside:
         raise OutsideNotAllowedError(llm.model)
-    # A question without a letter or a digit means nothing to a model, which scores it all the same.
-    readable = hits if any(character.isalnum() for character in question) else ()
-    evidence = await weigh(question, readable, scorer=scorer, policy=policy)
+    evidence = await weigh(question, hits, scorer=scorer, policy=policy)
     model = EXTRACTIVE_MODEL if llm is None else llm.model
     if reason := too_weak(evidence, policy):
         return _refusal(reason, evidence, model=model)

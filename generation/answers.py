@@ -33,10 +33,14 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerPolicy:
-    """How answers are made. The calibrations are those of ms-marco-MiniLM-L-12-v2 (int8).
+    """How answers are made. The calibrations are ms-marco-MiniLM-L-12-v2's (int8); another reranker needs others.
 
-    evidence: of (question, passage) pairs; a question whose best passage scores below `answer_from` is refused.
-    support: of (answer sentence, source sentence) pairs; below `supported_from` a sentence is unsupported.
+    evidence: of a question and a passage (`generation.evidence`); where the best passage scores below `answer_from`,
+        the question is refused. With a midpoint of -2.0, on squad2-dev without half of its articles, 388 of 400
+        questions on absent articles are refused, and 7 of 400 on present ones (`benchmarks/refusal.py`).
+    support: of a sentence of the answer and one of a source; below `supported_from` it is unsupported. With a midpoint
+        of 1.0 the cross-encoder alone passes .98, .84 and .84 of the supported claims of begin-dev, scifact-claims and
+        wice-claims-dev, and .36, .18 and .22 of the unsupported; it does not tell contradiction from support.
     passages, read_closely: how many of the passages found the evidence check reads, and of how many every sentence.
     max_sentences: of an extracted answer.
     context_tokens, max_answer_tokens: budgets of the prompt's passages and of the model's answer.

@@ -59,7 +59,12 @@ class Evidence:
 async def weigh(
     question: str, hits: Sequence[Hit], *, scorer: PairScorer, policy: AnswerPolicy
 ) -> list[Evidence]:
-    """The evidence of the first `policy.passages` hits, best first; those not read by the sentence come last."""
+    """The evidence of the first `policy.passages` hits, best first; those not read by the sentence come last.
+
+    To a question without a letter or a digit nothing is evidence, though the model would score it all the same.
+    """
+    if not any(character.isalnum() for character in question):
+        return []
     whole = await _read_whole(question, hits[: policy.passages], scorer)
     evidence = await _read_sentences(question, whole, scorer, policy)
     read = sorted((piece for piece in evidence if piece.sentences), key=lambda piece: -piece.score)

@@ -175,6 +175,12 @@ def settings_file() -> Path | None:
     return None
 
 
+def runtime_directory() -> Path | None:
+    """The user's own folder for sockets, where the session has one (XDG_RUNTIME_DIR)."""
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(folder) if folder and Path(folder).is_dir() else None
+
+
 def load_settings() -> Settings:
     """Read all settings. Raises `ConfigurationError` that names each wrong one, never its value where it is secret."""
     _refuse_unknown_variables()

@@ -26,12 +26,12 @@ from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
 from retrieval.indexes import ensure_index
 from retrieval.records import Hit, Scope
 from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
-from retrieval.search import Searcher, SearchPolicy, check_question
+from retrieval.search import Searcher, SearchPolicy, check_k, check_question
 from retrieval.stores import StoreSpec, VectorStore, load_store
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
-from service.settings import Settings
+from service.settings import Settings, runtime_directory
 
 Report = Callable[[str], None]
 
@@ -56,6 +56,8 @@ class Footnote:
 
     async def search(self, collection: str, question: str, *, k: int, scope: Scope) -> list[Hit]:
         """The best `k` passages of a collection for a question."""
+        check_question(question)
+        check_k(k)
         return await self.searcher.search(
             await find_collection(self.database, collection), question, k=k, scope=scope
         )
@@ -63,6 +65,7 @@ class Footnote:
     async def ask(self, collection: str, question: str, *, k: int = DEFAULT_K, scope: Scope) -> Answer:
         """Answer a question from a collection, every sentence cited, or refuse."""
         question = check_question(question)
+        check_k(k)
         found = await find_collection(self.database, collection)
         hits = await self.searcher.search(found, question, k=k, scope=scope)
         return await answer_question(
@@ -103,7 +106,9 @@ async def open_database(settings: Settings, *, report: Report) -> AsyncIterator[
     """
     async with AsyncExitStack() as stack:
         if settings.database.dsn is None:
-            server = EmbeddedPostgres(settings.home / "postgres", report=report)
+            server = EmbeddedPostgres(
+                settings.home / "postgres", report=report, runtime_directory=runtime_directory()
+            )
             await asyncio.to_thread(server.__enter__)
             stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
             dsn = server.dsn

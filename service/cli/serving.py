@@ -39,11 +39,11 @@ def worker() -> int:
 
 async def _work_until_stopped() -> None:
     async with open_footnote(load_settings(), report=note) as footnote, footnote.parser_pool() as pool:
-        note("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
         task = asyncio.create_task(work(footnote, pool, progress=_progress, report=_report))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
+        note("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
         try:
             await task
         except asyncio.CancelledError:

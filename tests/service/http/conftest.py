@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +12,15 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import SecretStr
 
-from generation.answers import AnswerPolicy
 from ingest.catalog import ensure_source
-from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.collections import ensure_collection
-from retrieval.database import Database
-from retrieval.embedders import Embedder
 from retrieval.indexes import ensure_index
 from retrieval.publishing import RevisionDraft, hash_text, publish, texts_to_embed
 from retrieval.records import PUBLIC, ChunkDraft
-from retrieval.rerankers import Reranker
-from retrieval.search import Searcher, SearchPolicy
-from retrieval.stores.pgvector import PgvectorStore
 from service.http.app import create_app
 from service.keys import create_key
-from service.settings import DatabaseSettings, Settings
 from service.wiring import Footnote
-
-OpenFootnote = Callable[[str], AbstractAsyncContextManager[Footnote]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,49 +83,6 @@ async def add_document(
         footnote.database, footnote.store, index, draft, dict(zip(missing, vectors, strict=True))
     )
     return published.document_id
-
-
-@pytest.fixture
-def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> OpenFootnote:
-    """Builds the service over a database, with the session's models, as `service.wiring` does with its own."""
-
-    @asynccontextmanager
-    async def open_at(dsn: str) -> AsyncIterator[Footnote]:
-        settings = Settings(home=tmp_path, database=DatabaseSettings(dsn=SecretStr(dsn)))
-        store = PgvectorStore()
-        async with (
-            Database(dsn, max_connections=4, connect_timeout_s=2) as database,
-            EmbeddingBatcher(embedder) as embedding,
-            ScoringBatcher(reranker) as scoring,
-        ):
-            yield Footnote(
-                settings=settings,
-                database=database,
-                store=store,
-                embedder=embedder,
-                reranker=reranker,
-                embedding=embedding,
-                scoring=scoring,
-                searcher=Searcher(
-                    database=database,
-                    store=store,
-                    embedder=embedder,
-                    query_embedder=embedding,
-                    reranker=None,
-                    policy=SearchPolicy(),
-                ),
-                llm=None,
-                answer_policy=AnswerPolicy(),
-            )
-
-    return open_at
-
-
-@pytest.fixture
-async def footnote(dsn: str, open_footnote_at: OpenFootnote) -> AsyncIterator[Footnote]:
-    """The built service, nothing in it."""
-    async with open_footnote_at(dsn) as built:
-        yield built
 
 
 @pytest.fixture

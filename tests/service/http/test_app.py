@@ -22,7 +22,8 @@ from service.http.app import create_app, serve
 from service.keys import create_key
 from service.settings import Settings
 from service.wiring import Footnote
-from tests.service.http.conftest import OpenFootnote, add_document, open_house
+from tests.service.conftest import OpenFootnote
+from tests.service.http.conftest import add_document, open_house
 from tests.service.http.line import open_line
 
 _ROOT = Path(__file__).resolve().parents[3]

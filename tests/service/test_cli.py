@@ -1,0 +1,278 @@
+"""The command as its user meets it: real processes, real models, a database of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from retrieval.embedders import Embedder
+from retrieval.rerankers import Reranker
+from service.cli import run
+
+ROOT = Path(__file__).resolve().parents[2]
+QUESTION = "How many days of unused leave can I carry over into the next year?"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """Standard output as the one JSON object that it has to be."""
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        assert self.out.count("\n") == 1
+        return value
+
+
+Footnote = Callable[..., Outcome]
+
+
+@pytest.fixture
+def environment(
+    dsn: str, tmp_path: Path, embedder: Embedder, reranker: Reranker, weights_cache: Path
+) -> dict[str, str]:
+    """What a command sees of the world; the models have been fetched by the fixtures before."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FOOTNOTE_")}
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "weights").symlink_to(weights_cache)
+    own = {"FOOTNOTE_HOME": str(home), "FOOTNOTE_DATABASE__DSN": dsn, "PYTHONPATH": str(ROOT)}
+    if folder := os.environ.get("FOOTNOTE_WEIGHTS_DIR"):
+        own["FOOTNOTE_WEIGHTS_DIR"] = folder
+    return kept | own
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+
+
+@pytest.fixture
+def footnote(environment: dict[str, str], tmp_path: Path) -> Footnote:
+    def call(*arguments: str, **more: str) -> Outcome:
+        done = subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment | more,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        outcome = Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in outcome.err + outcome.out
+        return outcome
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "strange folder"
+    root.mkdir()
+    (root / "leave.md").write_text(
+        "# Leave\n\nYou may carry up to five unused days into the next year. Grüße & 𝔘nicode 😀.\n"
+    )
+    (root / "empty.txt").write_bytes(b"")
+    (root / "rubbish.txt").write_bytes(bytes(range(256)) * 40)
+    (root / "fake.pdf").write_bytes(b"\x89PNG\r\n\x1a\n not a PDF")
+    (root / "picture.bmp").write_bytes(b"BM")
+    os.mkfifo(root / "pipe.txt")
+    (root / "line\nbreak.txt").write_text("The gate opens at seven.\n")
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.txt")).write_text("Coffee is free.\n")
+    return root
+
+
+def test_from_a_strange_folder_to_answers_that_can_be_verified(footnote: Footnote, folder: Path) -> None:
+    ingested = footnote("ingest", str(folder), "--json")
+    report = ingested.json()
+    assert ingested.status == 1, "two files failed"
+    assert (report["added"], report["chunks"]) == (3, 3)
+    assert {entry["path"]: entry["reason"] for entry in report["skipped"]} == {
+        "empty.txt": "empty",
+        "pipe.txt": "not a regular file",
+        "picture.bmp": "no parser reads this kind of file",
+    }
+    assert {entry["path"] for entry in report["failed"]} == {"rubbish.txt", "fake.pdf"}
+    assert not any(entry["retryable"] for entry in report["failed"])
+
+    answer = footnote("ask", QUESTION, "--json").json()
+    assert answer["status"] == "answered"
+    for citation in answer["citations"]:
+        text = footnote(
+            "documents", "text", citation["document"], "--revision", str(citation["revision"])
+        ).out
+        assert text[citation["char_start"] : citation["char_end"]] == citation["quote"]
+    assert all(answer["citations"][i] for sentence in answer["sentences"] for i in sentence["citations"])
+
+    refused = footnote("ask", "Who won the world cup in 1954?", "--json")
+    assert (refused.status, refused.json()["answered"], refused.json()["citations"]) == (0, False, [])
+
+    hits = footnote("search", "coffee", "-k", "1", "--json").json()["hits"]
+    assert hits[0]["path"] == "caf%E9.txt"
+
+    again = footnote("ingest", str(folder))
+    assert "2 unchanged" not in again.out
+    assert "3 unchanged" in again.out
+    status = footnote("status")
+    assert "looks" in status.out
+    assert "line\\nbreak.txt" in footnote("documents", "list").out
+
+
+def test_what_a_person_reads(footnote: Footnote, folder: Path) -> None:
+    footnote("ingest", str(folder))
+    answered = footnote("ask", QUESTION)
+    assert "You may carry up to five unused days into the next year. [1]" in answered.out
+    assert "[1] leave.md, characters" in answered.out
+    refused = footnote("ask", "Who won the world cup in 1954?")
+    assert refused.status == 0
+    assert "The sources do not answer this question." in refused.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("ingest", "nowhere"), 1, "does not exist"),
+        (("ask", ""), 2, "the question is empty"),
+        (("ask", "? !"), 2, "the question is empty"),
+        (("ask", "why " * 25_000), 2, "at most 8,000"),
+        (("ask", "why", "--collection", "nowhere"), 1, "no collection 'nowhere'"),
+        (("ingest", ".", "--collection", "Not A Name"), 2, "cannot be the name"),
+        (("ingest", ".", "--readers", "everybody"), 2, "is not a reader"),
+        (("search", "why", "-k", "0"), 2, "between 1 and"),
+        (("documents", "show", "00000000-0000-0000-0000-000000000000"), 1, "no document"),
+        (("keys", "revoke", "00000000-0000-0000-0000-000000000000"), 1, "key"),
+        (("sources", "add", ".", "--schedule", "often"), 2, "five fields"),
+        (("asc",), 2, "Did you mean 'ask'?"),
+    ],
+)
+def test_bad_input_gets_a_clear_error(
+    arguments: tuple[str, ...],
+    status: int,
+    said: str,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONPATH")
+    assert run(list(arguments)) == status
+    shown = capsys.readouterr()
+    assert said in shown.err + shown.out
+    assert "Traceback" not in shown.err + shown.out
+
+
+def test_an_error_is_one_json_object_too(footnote: Footnote) -> None:
+    outcome = footnote("ask", "why", "--collection", "nowhere", "--json")
+    assert outcome.status == 1
+    assert "nowhere" in outcome.json()["error"]
+
+
+def test_an_empty_folder_is_no_failure(footnote: Footnote, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = footnote("ingest", "empty")
+    assert outcome.status == 0
+    assert "nothing here" in outcome.err
+
+
+def test_a_database_that_is_away_is_named_without_its_password(footnote: Footnote) -> None:
+    away = "postgresql://ann:hunter2@127.0.0.1:1/knowledge"
+    outcome = footnote("ask", "why", FOOTNOTE_DATABASE__DSN=away)
+    assert outcome.status == 1
+    assert "cannot be reached" in outcome.err
+    assert "hunter2" not in outcome.err
+
+
+def test_an_outside_database_is_migrated_on_command(footnote: Footnote, dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    old = footnote("status")
+    assert (old.status, "footnote migrate" in old.err) == (1, True)
+    assert footnote("migrate").status == 0
+    assert footnote("status").status == 0
+
+
+def test_a_key_is_shown_once_and_revoked(footnote: Footnote) -> None:
+    created = footnote("keys", "create", "ann", "--as", "user:ann,group:hr", "--json").json()
+    listed = footnote("keys", "list").out
+    assert created["id"] in listed
+    assert created["key"] not in listed
+    assert footnote("keys", "revoke", created["id"]).status == 0
+
+
+def test_ctrl_c_gives_one_line_and_the_next_run_completes(
+    footnote: Footnote, environment: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(150):
+        words = " ".join(f"word{number}x{i}" for i in range(40))
+        (root / f"{number}.txt").write_text(f"Note {number}. {words}\n")
+    process = subprocess.Popen(
+        command("ingest", str(root)),
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    dsn = environment["FOOTNOTE_DATABASE__DSN"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            row = connection.execute("SELECT count(*) FROM documents").fetchone()
+            if row is not None and row[0] > 5:
+                break
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert err.decode().count("interrupted. What was finished is kept") == 1
+        assert "Traceback" not in err.decode()
+        half = connection.execute("SELECT count(*) FROM documents").fetchone()
+        assert half is not None
+        assert 5 < half[0] < 150
+    report = footnote("ingest", str(root), "--json").json()
+    assert report["added"] + report["unchanged"] == 150
+    assert report["unchanged"] >= half[0]
+
+
+def test_a_worker_stops_when_it_is_told_to(environment: dict[str, str], tmp_path: Path) -> None:
+    with subprocess.Popen(
+        command("worker"), env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "The worker runs" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, "has stopped" in said) == (0, True), said
+
+
+def test_a_fault_of_ours_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("service.cli.app", broken)
+    assert run(["status"]) == 1
+    shown = capsys.readouterr().err
+    assert "a bug in Footnote" in shown
+    where = Path(shown.split()[-1])
+    assert "ZeroDivisionError" in where.read_text()
+    where.unlink()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ingest.catalog import SourceRecord, list_sources, set_schedule
+from retrieval.database import query
+from retrieval.errors import InvalidRequestError
+from service.ingestion import SourceRules, register_source
+from service.schedule import RefreshedSource, next_due, refresh_due, work
+from service.wiring import Footnote
+from tests.service.test_ingestion import Silent
+
+NOON = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+
+
+def silent(source: SourceRecord) -> Silent:
+    return Silent()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "due"),
+    [
+        ("*/15 * * * *", datetime(2026, 3, 1, 12, 15, tzinfo=UTC)),
+        ("0 3 * * *", datetime(2026, 3, 2, 3, 0, tzinfo=UTC)),
+        ("0 0 * * 1", datetime(2026, 3, 2, 0, 0, tzinfo=UTC)),
+    ],
+)
+def test_the_next_time_is_the_first_after_now(schedule: str, due: datetime) -> None:
+    assert next_due(schedule, after=NOON) == due
+
+
+@pytest.mark.parametrize("schedule", ["", "every day", "61 * * * *", "* * * *", "0 0 30 2 *", "\x00"])
+def test_what_is_no_schedule_is_refused_with_an_example(schedule: str) -> None:
+    with pytest.raises(InvalidRequestError, match="five fields"):
+        next_due(schedule, after=NOON)
+
+
+async def schedule_folder(footnote: Footnote, root: Path, *, due: datetime) -> SourceRecord:
+    root.mkdir()
+    (root / "note.txt").write_text("The gate opens at seven.\n")
+    source = await register_source(footnote, root, collection="default", rules=SourceRules())
+    await set_schedule(footnote.database, source.id, schedule="*/15 * * * *", next_due=due)
+    return source
+
+
+async def refresh(footnote: Footnote) -> list[RefreshedSource]:
+    async with footnote.parser_pool() as pool:
+        return [refreshed async for refreshed in refresh_due(footnote, pool, progress=silent)]
+
+
+async def test_a_missed_run_is_caught_up_once(footnote: Footnote, tmp_path: Path) -> None:
+    await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(days=3))
+    [refreshed] = await refresh(footnote)
+    assert refreshed.report is not None
+    assert refreshed.report.added == 1
+    [state] = await list_sources(footnote.database)
+    assert state.next_due is not None
+    assert timedelta(0) < state.next_due - datetime.now(UTC) <= timedelta(minutes=15)
+    assert not state.running
+    assert await refresh(footnote) == []
+
+
+async def test_what_is_not_due_is_left_alone(footnote: Footnote, tmp_path: Path) -> None:
+    await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) + timedelta(hours=1))
+    assert await refresh(footnote) == []
+
+
+async def test_two_workers_share_what_is_due(footnote: Footnote, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        await schedule_folder(footnote, tmp_path / name, due=datetime.now(UTC) - timedelta(minutes=1))
+    one, other = await asyncio.gather(refresh(footnote), refresh(footnote))
+    locations = [refreshed.source.location for refreshed in [*one, *other]]
+    assert sorted(locations) == [str(tmp_path / name) for name in ("a", "b", "c")]
+
+
+async def test_the_lease_of_a_dead_worker_runs_out(footnote: Footnote, tmp_path: Path) -> None:
+    await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(minutes=1))
+    lease = {"owner": "dead", "lease_s": 60}
+    assert await footnote.database.fetch_one(query("catalog.claim_due"), lease)
+    assert await refresh(footnote) == []
+    await footnote.database.execute("UPDATE sources SET lease_until = now() - interval '1 second'")
+    assert len(await refresh(footnote)) == 1
+
+
+async def test_a_folder_that_is_away_is_reported_and_due_again(footnote: Footnote, tmp_path: Path) -> None:
+    source = await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(minutes=1))
+    Path(source.location).rename(tmp_path / "away")
+    [refreshed] = await refresh(footnote)
+    assert refreshed.report is None
+    assert "cannot be read" in (refreshed.error or "")
+    [state] = await list_sources(footnote.database)
+    assert state.last_error == refreshed.error
+    assert state.next_due is not None
+    assert state.next_due > datetime.now(UTC)
+
+
+async def test_a_worker_refreshes_until_it_is_stopped(footnote: Footnote, tmp_path: Path) -> None:
+    await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(minutes=1))
+    done = asyncio.Event()
+    async with footnote.parser_pool() as pool:
+        task = asyncio.create_task(
+            work(footnote, pool, progress=silent, report=lambda _: done.set(), every_s=0.05)
+        )
+        await asyncio.wait_for(done.wait(), timeout=30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
