@@ -58,7 +58,7 @@ class SearchPolicy:
 def check_question(question: str) -> str:
     """Return the question without surrounding white space, or raise `InvalidRequestError`."""
     cleaned = question.replace("\x00", " ").encode("utf-8", "replace").decode().strip()
-    if not any(character.isalnum() for character in cleaned):
+    if not cleaned:
         raise InvalidRequestError("the question is empty. Ask something in words.")
     if len(cleaned) > MAX_QUESTION_CHARACTERS:
         raise InvalidRequestError(

@@ -147,7 +147,6 @@ def test_what_a_person_reads(footnote: Footnote, folder: Path) -> None:
     [
         (("ingest", "nowhere"), 1, "does not exist"),
         (("ask", ""), 2, "the question is empty"),
-        (("ask", "? !"), 2, "the question is empty"),
         (("ask", "why " * 25_000), 2, "at most 8,000"),
         (("ask", "why", "--collection", "nowhere"), 1, "no collection 'nowhere'"),
         (("ingest", ".", "--collection", "Not A Name"), 2, "cannot be the name"),
