@@ -36,6 +36,8 @@ admin.register(app)
 def main() -> None:
     """Run the command line and exit."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    # An outage is told once, in our own words; the driver and its pool would tell it for every connection.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     sys.exit(run(sys.argv[1:]))
 
 
