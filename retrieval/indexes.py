@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Literal
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -12,6 +13,8 @@ from retrieval.embedders import EmbedderIdentity
 from retrieval.errors import IndexMismatchError
 from retrieval.records import Collection
 from retrieval.stores import Index, VectorStore
+
+IndexState = Literal["building", "active", "retired"]
 
 
 def _index(row: DictRow) -> Index:
@@ -49,6 +52,40 @@ def check_index(index: Index, collection: str, identity: EmbedderIdentity, store
     return index
 
 
+async def create_index(
+    connection: Connection,
+    collection: Collection,
+    identity: EmbedderIdentity,
+    store: VectorStore,
+    *,
+    state: IndexState,
+) -> Index:
+    """Register an index and make room for its vectors."""
+    cursor = await connection.execute(
+        query("indexes.insert"),
+        {
+            "collection_id": collection.id,
+            "store": store.kind,
+            "embedder": Jsonb(asdict(identity)),
+            "embedder_hash": identity.digest(),
+            "dimension": identity.dimension,
+            "state": state,
+        },
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "an insert returns its row"
+    await store.create(_index(row), connection)
+    return _index(row)
+
+
+async def indexes_in_state(connection: Connection, collection_id: int, state: IndexState) -> list[Index]:
+    """A collection's indexes in a state, oldest first."""
+    cursor = await connection.execute(
+        query("indexes.in_state"), {"collection_id": collection_id, "state": state}
+    )
+    return [_index(row) for row in await cursor.fetchall()]
+
+
 async def ensure_index(
     database: Database, collection: Collection, identity: EmbedderIdentity, store: VectorStore
 ) -> Index:
@@ -57,19 +94,6 @@ async def ensure_index(
         await connection.execute(query("indexes.hold_collection"), {"collection_id": collection.id})
         index = await active_index(connection, collection.id)
         if index is None:
-            cursor = await connection.execute(
-                query("indexes.insert"),
-                {
-                    "collection_id": collection.id,
-                    "store": store.kind,
-                    "embedder": Jsonb(asdict(identity)),
-                    "embedder_hash": identity.digest(),
-                    "dimension": identity.dimension,
-                },
-            )
-            row = await cursor.fetchone()
-            assert row is not None, "an insert returns its row"
             # Only now: an index whose vectors a store has lost must not be taken for one that has none yet.
-            await store.create(_index(row), connection)
-            return _index(row)
+            return await create_index(connection, collection, identity, store, state="active")
         return check_index(index, collection.name, identity, store)

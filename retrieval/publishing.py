@@ -19,7 +19,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from retrieval.database import Connection, Database, query
-from retrieval.errors import FootnoteError
+from retrieval.errors import FootnoteError, IndexMismatchError
 from retrieval.records import ChunkDraft
 from retrieval.stores import Index, VectorStore
 
@@ -95,6 +95,7 @@ async def publish(
     Raises `DocumentChangedError` where another run changed the document in between, `DatabaseUnavailableError`.
     """
     async with database.transaction() as connection:
+        await _hold_index(connection, index)
         parameters = _document_parameters(draft, index)
         held = await _one(connection, "publishing.lock_document", parameters)
         document_id: UUID = held["id"]
@@ -176,6 +177,16 @@ async def purge_revisions(database: Database, *, retention_days: int) -> int:
         )
         await connection.execute(query("publishing.purge_documents"))
         return cursor.rowcount
+
+
+async def _hold_index(connection: Connection, index: Index) -> None:
+    """Keep the index from being exchanged while vectors are written to it."""
+    cursor = await connection.execute(query("indexes.hold_active"), {"index_id": index.id})
+    if await cursor.fetchone() is None:
+        raise IndexMismatchError(
+            f"the index that this run writes to (built with {index.embedder}) has been replaced by "
+            "`footnote reindex`. Nothing is lost: run the same command again."
+        )
 
 
 def _document_parameters(draft: RevisionDraft, index: Index) -> dict[str, Any]:
