@@ -23,7 +23,14 @@ from ingest.parsers import ParsedDocument, parser_for
 from ingest.sources import FoundFile, Source
 from retrieval.database import Database
 from retrieval.embedders import Embedder
-from retrieval.publishing import DocumentChangedError, RevisionDraft, hash_text, publish, texts_to_embed
+from retrieval.publishing import (
+    DocumentChangedError,
+    Published,
+    RevisionDraft,
+    hash_text,
+    publish,
+    texts_to_embed,
+)
 from retrieval.stores import Index, VectorStore
 
 Outcome = Literal["added", "updated", "unchanged"]
@@ -90,7 +97,8 @@ class Pipeline:
             return Indexed(outcome="unchanged", chunks=0)
         parsed = await self.parser.parse(content, file_name=PurePosixPath(found.path).name)
         draft = await asyncio.to_thread(self._draft, record, found, parsed, content_hash, made_by)
-        await self._publish(draft)
+        if not (await self._publish(draft)).is_new:
+            return Indexed(outcome="unchanged", chunks=0)
         return Indexed(outcome="added" if known is None else "updated", chunks=len(draft.chunks))
 
     def _draft(
@@ -119,19 +127,17 @@ class Pipeline:
             readers=record.readers,
         )
 
-    async def _publish(self, draft: RevisionDraft) -> None:
+    async def _publish(self, draft: RevisionDraft) -> Published:
         for attempt in range(1, _ATTEMPTS + 1):
             missing = await texts_to_embed(self.database, draft)
-            vectors = await self.document_embedder.embed_documents(list(missing.values()))
+            embedded = await self.document_embedder.embed_documents(list(missing.values()))
+            vectors = dict(zip(missing, embedded, strict=True))
             try:
-                await publish(
-                    self.database, self.store, self.index, draft, dict(zip(missing, vectors, strict=True))
-                )
+                return await publish(self.database, self.store, self.index, draft, vectors)
             except DocumentChangedError:
                 if attempt == _ATTEMPTS:
                     raise
-            else:
-                return
+        raise AssertionError("the last attempt returns or raises")
 
 
 def title_from_path(path: str) -> str:

@@ -238,8 +238,17 @@ async def _index_all(
         async with asyncio.TaskGroup() as group:
             for _ in range(in_flight):
                 group.create_task(worker())
-    except* FootnoteError as group_error:
-        raise group_error.exceptions[0] from group_error
+    except BaseExceptionGroup as group:
+        # Not `except*`: what is raised there comes out wrapped in another group on some releases of Python 3.11.
+        ours, others = group.split(FootnoteError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from group
+
+
+def _first(group: BaseExceptionGroup[FootnoteError]) -> FootnoteError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _index_one(

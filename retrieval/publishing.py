@@ -54,9 +54,10 @@ class RevisionDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What publishing did."""
+    """What publishing did. `is_new` is False where another run had just published the same content."""
 
     document_id: UUID
+    is_new: bool
     revision: int
     chunk_count: int
     removed_chunks: tuple[int, ...]
@@ -106,6 +107,7 @@ async def publish(
             # Another run has just published this very content.
             return Published(
                 document_id=document_id,
+                is_new=False,
                 revision=held["current_revision"],
                 chunk_count=len(draft.chunks),
                 removed_chunks=(),
@@ -149,6 +151,7 @@ async def publish(
         await store.set_readers(index, document_id, draft.readers)
     return Published(
         document_id=document_id,
+        is_new=True,
         revision=revision,
         chunk_count=len(draft.chunks),
         removed_chunks=tuple(removed),

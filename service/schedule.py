@@ -11,18 +11,17 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
 
-from ingest.catalog import SourceRecord, source_record
-from ingest.errors import IngestError
+from ingest.catalog import SourceRecord, finish_run, source_record
 from ingest.parsing import ParserPool
 from ingest.refresh import Progress, RefreshReport
 from retrieval.database import Database, query
-from retrieval.errors import DatabaseUnavailableError, InvalidRequestError
+from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
 from service.ingestion import refresh_registered
 from service.wiring import Footnote
 
@@ -43,6 +42,8 @@ class RefreshedSource:
 def next_due(schedule: str, *, after: datetime) -> datetime:
     """The first time of a cron schedule (five fields, UTC) after `after`. Raises `InvalidRequestError`."""
     try:
+        if len(schedule.split()) != 5:  # CronSim would take six, with seconds
+            raise CronSimError("Wrong number of fields")
         due: datetime = next(CronSim(schedule, after.astimezone(UTC)))
     except (CronSimError, StopIteration) as exc:
         raise InvalidRequestError(
@@ -65,8 +66,11 @@ async def refresh_due(
                 report = await refresh_registered(
                     footnote, pool, source, collection=collection, progress=progress(source)
                 )
-            except IngestError as exc:
+            except DatabaseUnavailableError:
+                raise
+            except FootnoteError as exc:
                 error = str(exc)
+                await finish_run(footnote.database, source.id, report=None, error=error)
         yield RefreshedSource(source=source, collection=collection, report=report, error=error)
 
 
@@ -78,13 +82,19 @@ async def work(
     report: Callable[[RefreshedSource], None],
     every_s: float = 5.0,
 ) -> None:
-    """Refresh what is due, for ever. An outage of the database is waited out."""
+    """Refresh what is due, for ever.
+
+    An outage of the database is waited out. A source with which Footnote itself fails is left alone until its lease
+    ends, while the others go on.
+    """
     while True:
         try:
             async for refreshed in refresh_due(footnote, pool, progress=progress):
                 report(refreshed)
         except DatabaseUnavailableError as exc:
             _log.warning("waiting for the database: %s", exc)
+        except Exception:  # noqa: BLE001  # the worker's loop: what fails with one source is none of the others'
+            _log.exception("an unexpected fault, which is a bug in Footnote; the source is tried again later")
         await asyncio.sleep(every_s)
 
 
@@ -95,17 +105,27 @@ async def _claim(database: Database, owner: str) -> tuple[SourceRecord, str] | N
 
 @asynccontextmanager
 async def _holding(database: Database, source: SourceRecord, owner: str) -> AsyncIterator[None]:
-    """Renew the lease while the work lasts; afterwards say when the source is due again."""
+    """Renew the lease while the work lasts; afterwards say when the source is due again. Whoever is stopped in mid-work
+    gives the lease back, and the source stays due."""
     heartbeat = asyncio.create_task(_renew(database, source, owner))
     try:
         yield
+    except asyncio.CancelledError:
+        with suppress(DatabaseUnavailableError):  # then the lease ends by itself
+            await database.execute(query("catalog.give_back"), {"source_id": source.id, "owner": owner})
+        raise
     finally:
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)
     assert source.schedule is not None, "only sources with a schedule are claimed"
-    due = next_due(source.schedule, after=datetime.now(UTC))
     await database.execute(
-        query("catalog.release"), {"source_id": source.id, "owner": owner, "next_due": due}
+        query("catalog.release"),
+        {
+            "source_id": source.id,
+            "owner": owner,
+            "schedule": source.schedule,
+            "next_due": next_due(source.schedule, after=datetime.now(UTC)),
+        },
     )
 
 

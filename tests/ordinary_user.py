@@ -20,8 +20,9 @@ def folder_for_all() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        for directory, _, _ in os.walk(folder):
-            Path(directory).chmod(0o755)
+        for directory, names, _ in os.walk(folder):
+            for name in names:  # before they are entered: a closed folder would be passed over
+                (Path(directory) / name).chmod(0o755)
         shutil.rmtree(folder)
 
 

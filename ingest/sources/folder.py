@@ -161,8 +161,8 @@ def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
         return GitIgnoreSpec.from_lines(lines)
     except (ValueError, re.error) as exc:
         raise InvalidRequestError(
-            f"one of {', '.join(map(repr, lines))} is not a pattern. Write it as in .gitignore files: '*.md', "
-            "'drafts/', 'a/**/b.txt'."
+            f"{' or '.join(map(repr, lines))} is not a pattern. Write it as in .gitignore files: '*.md', 'drafts/', "
+            "'a/**/b.txt'."
         ) from exc
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import io
 import logging
+import os
+import signal
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -14,8 +20,21 @@ from retrieval.errors import ConfigurationError, FootnoteError, InvalidRequestEr
 from service.cli import admin, asking, documents, ingesting, serving, sources
 from service.cli.display import fail, is_json, note
 
-# What a shell shows of a program that Ctrl-C ended; typer turns the interrupt into this status.
-_INTERRUPTED = 130
+# What a shell shows of a program that Ctrl-C or SIGTERM ended; typer turns the former into its status.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+# What the machine lacks, not Footnote: space, files, rights.
+_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 app = typer.Typer(
     name="footnote",
@@ -36,6 +55,12 @@ admin.register(app)
 def main() -> None:
     """Run the command line and exit."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    if sys.stdout is None:  # closed by the caller: `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for as long as we run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character gets its number.
+            stream.reconfigure(errors="backslashreplace")
     # An outage is told once, in our own words; the driver and its pool would tell it for every connection.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     sys.exit(run(sys.argv[1:]))
@@ -46,6 +71,7 @@ def run(arguments: list[str]) -> int:
     as_json = is_json(arguments)
     try:
         status = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except TyperException as exc:
         message = exc.format_message()
         if message.startswith("Usage:"):  # no command was given: that is a question, not an error
@@ -58,23 +84,35 @@ def run(arguments: list[str]) -> int:
         return fail(str(exc), as_json=as_json, status=1)
     except (KeyboardInterrupt, Abort):
         status = _INTERRUPTED
+    except asyncio.CancelledError:
+        status = _TERMINATED
     except BrokenPipeError:
-        sys.stderr.close()
+        _discard_output()
         return 1
-    except Exception as exc:  # noqa: BLE001  # the outermost handler: a fault of ours, kept for whoever mends it
-        return fail(
-            f"an unexpected fault ({type(exc).__name__}), which is a bug in Footnote. What was finished is kept. "
-            f"Please report it with the traceback in {_keep_traceback(exc)}",
-            as_json=as_json,
-            status=1,
-        )
-    if status == _INTERRUPTED:
+    except Exception as exc:  # noqa: BLE001  # the outermost handler
+        return fail(_explain(exc), as_json=as_json, status=1)
+    if status in {_INTERRUPTED, _TERMINATED}:
         return fail(
             "interrupted. What was finished is kept; the same command goes on from there.",
             as_json=as_json,
-            status=_INTERRUPTED,
+            status=status,
         )
     return status if isinstance(status, int) else 0
+
+
+def _discard_output() -> None:
+    """Nobody reads it any more (`| head`): what is left in the buffer must not fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explain(exc: Exception) -> str:
+    if isinstance(exc, OSError) and exc.errno in _MACHINE:
+        where = f": '{os.fsdecode(exc.filename)}'" if isinstance(exc.filename, str | bytes | Path) else ""
+        return f"this machine did not let Footnote go on: {exc.strerror}{where}. What was finished is kept."
+    return (
+        f"an unexpected fault ({type(exc).__name__}), which is a bug in Footnote. What was finished is kept. "
+        f"Please report it with the traceback in {_keep_traceback(exc)}"
+    )
 
 
 def _keep_traceback(exc: Exception) -> str:

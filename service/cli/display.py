@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal
@@ -44,8 +45,10 @@ def note(line: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_encode) + "\n")
+    """One JSON object on standard output, in UTF-8 whatever the terminal's setting."""
+    line = json.dumps(value, ensure_ascii=False, default=_encode) + "\n"
+    sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
 
 
 def _encode(value: Any) -> str:
@@ -59,10 +62,16 @@ def is_json(arguments: Sequence[str]) -> bool:
 
 def fail(message: str, *, as_json: bool, status: int) -> int:
     """Tell what went wrong and return the exit status."""
-    if as_json:
-        print_json({"error": message})
     note(f"error: {message}")
+    if as_json:
+        with suppress(OSError):  # that the output cannot be written may be what went wrong
+            print_json({"error": message})
     return status
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 file", "2 files"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class IngestProgress:
@@ -101,7 +110,7 @@ class IngestProgress:
         self._files = files
         self._bar.update(self._task, total=files)
         if not self._console.is_terminal and files:
-            note(f"{self._label}: {files} files to take in")
+            note(f"{self._label}: {count(files, 'file')} to take in")
 
     def finished(
         self, path: str, outcome: Literal["added", "updated", "unchanged", "failed"], chunks: int

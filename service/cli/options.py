@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -21,6 +22,18 @@ CollectionOption = Annotated[str, typer.Option("--collection", help="The collect
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
+def run_until_done(work: Coroutine[Any, Any, T]) -> T:
+    """Run the work. SIGTERM ends it as Ctrl-C does, so that what it has started is stopped."""
+
+    async def run() -> T:
+        task = asyncio.current_task()
+        assert task is not None, "asyncio.run makes a task"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return asyncio.run(run())
+
+
 def with_footnote(work: Callable[[Footnote], Awaitable[T]]) -> T:
     """Run `work` with the whole service."""
 
@@ -28,7 +41,7 @@ def with_footnote(work: Callable[[Footnote], Awaitable[T]]) -> T:
         async with open_footnote(load_settings(), report=note) as footnote:
             return await work(footnote)
 
-    return asyncio.run(run())
+    return run_until_done(run())
 
 
 def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
@@ -38,7 +51,7 @@ def with_database(work: Callable[[Database], Awaitable[T]]) -> T:
         async with open_database(load_settings(), report=note) as database:
             return await work(database)
 
-    return asyncio.run(run())
+    return run_until_done(run())
 
 
 def parse_principals(text: str | None) -> list[str] | None:

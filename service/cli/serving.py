@@ -10,6 +10,7 @@ import typer
 
 from ingest.catalog import SourceRecord
 from service.cli.display import IngestProgress, note, one_line
+from service.cli.options import run_until_done
 from service.schedule import RefreshedSource, work
 from service.settings import load_settings
 from service.wiring import open_footnote
@@ -33,7 +34,7 @@ def serve(
 
 def worker() -> int:
     """Refresh sources when they are due, until stopped. Several workers may run side by side."""
-    asyncio.run(_work_until_stopped())
+    run_until_done(_work_until_stopped())
     return 0
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from ingest.catalog import SourceRecord, SourceState, find_source, list_sources, set_schedule
-from ingest.errors import IngestError, SourceUnavailableError
+from ingest.errors import SourceUnavailableError
 from ingest.refresh import RefreshReport, count_outcomes
 from retrieval.database import Database
-from service.cli.display import IngestProgress, note, one_line, print_json, show_report, show_table
+from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
+from service.cli.display import IngestProgress, count, note, one_line, print_json, show_report, show_table
 from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_footnote
 from service.ingestion import SourceRules, failed_path, forget_source, refresh_registered, register_source
 from service.schedule import next_due, refresh_due
@@ -82,9 +83,7 @@ def list_all(
 
     states = with_database(run)
     if as_json:
-        print_json(
-            {"sources": [{**asdict(state), **asdict(state.source), "source": None} for state in states]}
-        )
+        print_json({"sources": [_as_json(state) for state in states]})
         return 0
     show_table(
         ("id", "collection", "folder", "documents", "schedule", "last run", "next run"),
@@ -104,6 +103,14 @@ def list_all(
     return 0
 
 
+def _as_json(state: SourceState) -> dict[str, Any]:
+    source = asdict(state.source)
+    del source["collection_id"]
+    run = asdict(state)
+    del run["source"]
+    return source | run
+
+
 def _moment(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -115,7 +122,7 @@ def remove(source_id: IdArgument) -> int:
         async with footnote.parser_pool() as pool:
             return await forget_source(footnote, pool, await find_source(footnote.database, source_id))
 
-    note(f"Removed the source and its {with_footnote(run)} documents.")
+    note(f"Removed the source and {count(with_footnote(run), 'document')}.")
     return 0
 
 
@@ -125,6 +132,10 @@ def refresh(
     as_json: JsonOption = False,
 ) -> int:
     """Refresh one source, those that are due, or all."""
+    if due and source_id is not None:
+        raise InvalidRequestError(
+            "--due refreshes the sources that are due, SOURCE that one: give one of them."
+        )
 
     async def run(footnote: Footnote) -> list[RefreshReport]:
         async with footnote.parser_pool() as pool:
@@ -145,7 +156,9 @@ def refresh(
                         report = await refresh_registered(
                             footnote, pool, state.source, collection=state.collection, progress=progress
                         )
-                    except IngestError as exc:
+                    except DatabaseUnavailableError:
+                        raise
+                    except FootnoteError as exc:
                         report = _refused(state.source, str(exc))
                 reports.append(report)
             return reports

@@ -81,6 +81,11 @@ RETURNING id, collection_id, kind, location, include, exclude, readers, schedule
 UPDATE sources SET lease_until = now() + make_interval(secs => %(lease_s)s) WHERE id = %(source_id)s AND lease_owner = %(owner)s
 
 -- name: release
--- Done with a source: when it is due again.
-UPDATE sources SET lease_owner = NULL, lease_until = NULL, next_due = %(next_due)s
+-- Done with a source: when it is due again, unless it was given another schedule in between.
+UPDATE sources SET lease_owner = NULL, lease_until = NULL,
+                   next_due = CASE WHEN schedule = %(schedule)s THEN %(next_due)s ELSE next_due END
 WHERE id = %(source_id)s AND lease_owner = %(owner)s
+
+-- name: give_back
+-- Stopped in mid-work: the source is still due, for anyone.
+UPDATE sources SET lease_owner = NULL, lease_until = NULL WHERE id = %(source_id)s AND lease_owner = %(owner)s

@@ -75,7 +75,9 @@ class WordEmbedder:
         if any(UNLUCKY in text for text in texts):
             raise ModelError("the model words failed on this text")
         self.embedded += texts
-        return np.array([self.embed_query(text) for text in texts], dtype=np.float32).reshape(len(texts), -1)
+        return np.array([self.embed_query(text) for text in texts], dtype=np.float32).reshape(
+            len(texts), self.identity.dimension
+        )
 
     def close(self) -> None:
         """Nothing to close."""

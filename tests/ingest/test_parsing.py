@@ -177,7 +177,8 @@ def test_a_program_s_main_module_is_not_run_again_by_the_workers(tmp_path: Path)
 
 
 CTRL_C = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from ingest.parsing import ParserPool
 from tests.ingest.misbehaving import misbehave
 

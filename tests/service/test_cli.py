@@ -57,7 +57,9 @@ def environment(
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+    # Ctrl-C works also where the tests themselves run as a shell's background job, which ignores it.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    return [sys.executable, "-c", heed + "from service.cli import main; main()", *arguments]
 
 
 @pytest.fixture
