@@ -114,7 +114,7 @@ class ParserPool:
                 f"{file_name} needs more memory to parse than is allowed ({self._memory_limit_bytes // 2**20} MB)"
             ) from exc
         except Exception as exc:  # what no parser is known to raise: one file's failure, and a bug to be seen
-            logger.exception("the parser failed on %s", file_name)
+            logger.debug("the parser failed on %s", file_name, exc_info=True)
             raise ParseError(f"{file_name}: the parser failed on it ({type(exc).__name__})") from exc
         return parsed
 

@@ -29,7 +29,7 @@ class TextTokenizer:
         """Read a tokenizer.json. Raises `WeightsError`."""
         try:
             tokenizer = Tokenizer.from_file(str(path))
-        except Exception as exc:
+        except Exception as exc:  # the library raises nothing more special
             raise WeightsError(f"the tokenizer {path} cannot be read: {exc}") from exc
         return cls(tokenizer, max_tokens=max_tokens)
 
