@@ -35,6 +35,8 @@ from retrieval.stores import Index, VectorStore
 
 Outcome = Literal["added", "updated", "unchanged"]
 
+MAX_TITLE_CHARACTERS = 300
+
 # Another run may publish the same document in between; more often than this means that something else is wrong.
 _ATTEMPTS = 3
 
@@ -110,7 +112,7 @@ class Pipeline:
         made_by: str,
     ) -> RevisionDraft:
         chunks = chunk_document(parsed, policy=self.chunk_policy, count_tokens=self.embedder.count_tokens)
-        title = parsed.title or title_from_path(found.path)
+        title = shorten_title(parsed.title or title_from_path(found.path))
         return RevisionDraft(
             source_id=record.id,
             path=found.path,
@@ -138,6 +140,11 @@ class Pipeline:
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
+
+
+def shorten_title(title: str) -> str:
+    """A title that may stand above every chunk: one that is a whole text (some files have such) would drown them."""
+    return title if len(title) <= MAX_TITLE_CHARACTERS else title[: MAX_TITLE_CHARACTERS - 1].rstrip() + "…"
 
 
 def title_from_path(path: str) -> str:
