@@ -114,7 +114,8 @@ class ParserPool:
                 f"{file_name} needs more memory to parse than is allowed ({self._memory_limit_bytes // 2**20} MB)"
             ) from exc
         except Exception as exc:  # what no parser is known to raise: one file's failure, and a bug to be seen
-            logger.debug("the parser failed on %s", file_name, exc_info=True)
+            logger.error("the parser failed on %s: %s", file_name, type(exc).__name__)
+            logger.debug("what the parser failed with", exc_info=True)
             raise ParseError(f"{file_name}: the parser failed on it ({type(exc).__name__})") from exc
         return parsed
 

@@ -11,12 +11,24 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FunctionType
 from typing import Any
 
+# An owner that ends (Ctrl-C) while a process of its own is just starting leaves it an empty pipe to read from: no news.
+_END_QUIETLY = (
+    "import sys; sys.excepthook = lambda kind, error, trace: "
+    "None if issubclass(kind, (EOFError, KeyboardInterrupt)) else sys.__excepthook__(kind, error, trace); "
+)
+
 
 class _SpawnWithoutMain:
-    """`multiprocessing.spawn` as its launcher uses it, but silent about the main module."""
+    """`multiprocessing.spawn` as its launcher uses it, but silent about the main module and about an early end."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(spawn, name)
+
+    def get_command_line(self, **values: int) -> list[str]:
+        line: list[str] = spawn.get_command_line(**values)
+        program = line.index("-c") + 1
+        line[program] = _END_QUIETLY + line[program]
+        return line
 
     def get_preparation_data(self, name: str) -> dict[str, Any]:
         told = dict(spawn.get_preparation_data(name))
@@ -25,12 +37,15 @@ class _SpawnWithoutMain:
         return told
 
 
+_SPAWN = _SpawnWithoutMain()
+
+
 class _Popen(popen_spawn_posix.Popen):
     # The standard library's own launcher, which looks `spawn` up among its globals. Nothing global is changed, since
     # processes are started from threads while others run.
     _launch = FunctionType(
         vars(popen_spawn_posix.Popen)["_launch"].__code__,
-        {**vars(popen_spawn_posix), "spawn": _SpawnWithoutMain()},
+        {**vars(popen_spawn_posix), "spawn": _SPAWN},
     )
 
 

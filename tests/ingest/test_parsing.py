@@ -18,6 +18,7 @@ import pytest
 from ingest.errors import ParseError, ParsersUnavailableError
 from ingest.parsers import parser_kind
 from ingest.parsing import ParserPool
+from ingest.spawning import _SPAWN
 from tests.ingest.documents import assert_keeps_contract, pdf, simple_docx
 from tests.ingest.misbehaving import misbehave
 
@@ -216,6 +217,15 @@ def test_ctrl_c_leaves_no_traceback_and_no_process(tmp_path: Path, moment: str) 
         os.killpg(run.pid, signal.SIGINT)
         _, errors = run.communicate(timeout=20)  # until the last process that could write there has ended
     assert (run.returncode, errors.decode()) == (130, "")
+
+
+def test_a_worker_whose_owner_ends_while_it_starts_ends_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    line = _SPAWN.get_command_line(tracker_fd=reading, pipe_handle=reading)
+    ended = subprocess.run(line, pass_fds=(reading,), capture_output=True, timeout=20, check=False)
+    os.close(reading)
+    assert (ended.stderr, ended.stdout) == (b"", b"")
 
 
 def test_workers_end_when_their_owner_is_killed(tmp_path: Path) -> None:
