@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -156,7 +157,9 @@ def test_what_a_person_reads(footnote: Footnote, folder: Path) -> None:
         (("search", "why", "-k", "0"), 2, "between 1 and"),
         (("documents", "show", "00000000-0000-0000-0000-000000000000"), 1, "no document"),
         (("keys", "revoke", "00000000-0000-0000-0000-000000000000"), 1, "key"),
+        (("ingest", ".", "--exclude", "!"), 2, "'!' is not a pattern"),
         (("sources", "add", ".", "--schedule", "often"), 2, "five fields"),
+        (("refresh", "--due", "00000000-0000-0000-0000-000000000000"), 2, "give one of them"),
         (("asc",), 2, "Did you mean 'ask'?"),
     ],
 )
@@ -181,6 +184,13 @@ def test_an_error_is_one_json_object_too(footnote: Footnote) -> None:
     outcome = footnote("ask", "why", "--collection", "nowhere", "--json")
     assert outcome.status == 1
     assert "nowhere" in outcome.json()["error"]
+
+
+def test_a_dry_run_reports_a_missing_path_beside_the_others(footnote: Footnote, folder: Path) -> None:
+    outcome = footnote("ingest", "nowhere", str(folder), "--dry-run", "--json")
+    report = outcome.json()
+    assert (outcome.status, report["added"]) == (1, 5)
+    assert [failed["path"] for failed in report["failed"]] == ["nowhere"]
 
 
 def test_an_empty_folder_is_no_failure(footnote: Footnote, tmp_path: Path) -> None:
@@ -216,7 +226,7 @@ def test_a_key_is_shown_once_and_revoked(footnote: Footnote) -> None:
     assert footnote("keys", "revoke", created["id"]).status == 0
 
 
-def test_ctrl_c_gives_one_line_and_the_next_run_completes(
+def test_ctrl_c_and_sigterm_give_one_line_and_the_next_run_completes(
     footnote: Footnote, environment: dict[str, str], tmp_path: Path
 ) -> None:
     root = tmp_path / "many"
@@ -224,33 +234,76 @@ def test_ctrl_c_gives_one_line_and_the_next_run_completes(
     for number in range(150):
         words = " ".join(f"word{number}x{i}" for i in range(40))
         (root / f"{number}.txt").write_text(f"Note {number}. {words}\n")
-    process = subprocess.Popen(
-        command("ingest", str(root)),
-        env=environment,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    dsn = environment["FOOTNOTE_DATABASE__DSN"]
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
+    done = 0
+    with psycopg.connect(environment["FOOTNOTE_DATABASE__DSN"], autocommit=True) as connection:
+
+        def documents() -> int:
             row = connection.execute("SELECT count(*) FROM documents").fetchone()
-            if row is not None and row[0] > 5:
-                break
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
-        assert err.decode().count("interrupted. What was finished is kept") == 1
-        assert "Traceback" not in err.decode()
-        half = connection.execute("SELECT count(*) FROM documents").fetchone()
-        assert half is not None
-        assert 5 < half[0] < 150
+            assert row is not None
+            return int(row[0])
+
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            process = subprocess.Popen(
+                command("ingest", str(root)),
+                env=environment,
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            deadline = time.monotonic() + 60
+            while documents() <= done + 5 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            os.killpg(process.pid, number)
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == status, err
+            assert err.decode().count("interrupted. What was finished is kept") == 1
+            assert "Traceback" not in err.decode()
+            assert done + 5 < documents() < 150
+            done = documents()
     report = footnote("ingest", str(root), "--json").json()
     assert report["added"] + report["unchanged"] == 150
-    assert report["unchanged"] >= half[0]
+    assert report["unchanged"] >= done
+
+
+def test_ctrl_c_while_the_command_is_being_loaded_ends_it_without_a_word(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    # -X importtime writes a line for every module as it is loaded.
+    entry = [sys.executable, "-X", "importtime", "-c", "from service.command import main; main()", "status"]
+    with subprocess.Popen(
+        entry, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.endswith(" retrieval.errors\n"):
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (-signal.SIGINT, "")
+    assert "Traceback" not in err
+
+
+def test_output_that_cannot_be_shown_or_written_is_no_fault(
+    environment: dict[str, str], footnote: Footnote, folder: Path, tmp_path: Path
+) -> None:
+    def status(redirection: str) -> tuple[int, str]:
+        line = f"{shlex.join(command('documents', 'list'))} {redirection}"
+        done = subprocess.run(
+            ["bash", "-c", line], env=environment, cwd=tmp_path, capture_output=True, timeout=60, check=False
+        )
+        return done.returncode, done.stderr.decode()
+
+    (folder / "grüße.txt").write_text("Greetings.\n")
+    footnote("ingest", str(folder / "grüße.txt"))
+    assert "gr\\xfc\\xdfe.txt" in footnote("documents", "list", PYTHONIOENCODING="ascii").out
+    listed = footnote("documents", "list", "--json", PYTHONIOENCODING="ascii").json()["documents"]
+    assert [document["path"] for document in listed] == ["grüße.txt"]
+    full, said = status("> /dev/full")
+    assert (full, said.count("\n")) == (1, 1)
+    assert "No space left on device" in said
+    assert status(">&-") == (0, "")
+    assert status("| true; exit ${PIPESTATUS[0]}")[1] == ""
 
 
 def test_a_worker_stops_when_it_is_told_to(environment: dict[str, str], tmp_path: Path) -> None:

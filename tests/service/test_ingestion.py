@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from ingest.catalog import find_source, list_sources
 from ingest.errors import SourceUnavailableError
@@ -12,19 +13,6 @@ from retrieval.errors import InvalidRequestError, NotFoundError
 from retrieval.records import Scope
 from service.ingestion import SourceRules, forget_source, ingest_path, plan_path, register_source
 from service.wiring import Footnote
-
-TABLES = (
-    "collections",
-    "sources",
-    "documents",
-    "revisions",
-    "chunks",
-    "chunk_places",
-    "postings",
-    "indexes",
-    "ingest_failures",
-    "api_keys",
-)
 
 
 class Silent:
@@ -57,11 +45,15 @@ async def paths(footnote: Footnote) -> list[str]:
 
 
 async def count_rows(footnote: Footnote) -> dict[str, int]:
-    counts = {}
-    for table in TABLES:
-        row = await footnote.database.fetch_one(f"SELECT count(*) AS n FROM {table}")
-        assert row is not None
-        counts[table] = int(row["n"])
+    """How many rows every table has, those of vectors included."""
+    async with footnote.database.connection() as connection:
+        cursor = await connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        counts = {}
+        for table in [row["tablename"] for row in await cursor.fetchall()]:
+            cursor = await connection.execute(
+                sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(table))
+            )
+            counts[table] = int((await cursor.fetchall())[0]["n"])
     return counts
 
 
@@ -138,6 +130,56 @@ async def test_a_dry_run_foresees_and_writes_nothing(footnote: Footnote, folder:
     assert await count_rows(footnote) == full
     done = await ingest(footnote, folder)
     assert (done.added, done.updated, done.unchanged) == (1, 1, 1)
+
+
+async def test_a_dry_run_foresees_new_rules(footnote: Footnote, folder: Path) -> None:
+    await ingest(footnote, folder, SourceRules(include=["*.md"]))
+    before = await count_rows(footnote)
+    rules = SourceRules(exclude=["travel/"])
+    foreseen = await plan_path(
+        footnote.database, footnote.settings, folder, collection="default", rules=rules
+    )
+    assert (foreseen.unchanged, foreseen.removed) == (1, 1)
+    assert await count_rows(footnote) == before
+    done = await ingest(footnote, folder, rules)
+    assert (done.unchanged, done.removed) == (1, 1)
+
+
+async def test_a_dry_run_refuses_what_the_run_would_refuse(footnote: Footnote, folder: Path) -> None:
+    for collection, rules in (("Not A Name", SourceRules()), ("default", SourceRules(exclude=["!"]))):
+        with pytest.raises(InvalidRequestError):
+            await plan_path(footnote.database, footnote.settings, folder, collection=collection, rules=rules)
+
+
+async def test_a_pattern_that_is_none_is_refused_before_anything_is_written(
+    footnote: Footnote, folder: Path
+) -> None:
+    before = await count_rows(footnote)
+    with pytest.raises(InvalidRequestError, match="is not a pattern"):
+        await ingest(footnote, folder, SourceRules(exclude=["drafts/", "[z-a]"]))
+    assert await count_rows(footnote) == before
+    await ingest(footnote, folder, SourceRules(exclude=["travel/"]))
+    with pytest.raises(InvalidRequestError, match="is not a pattern"):
+        await ingest(footnote, folder, SourceRules(exclude=["!"]))
+    assert (await ingest(footnote, folder)).unchanged == 1
+
+
+async def test_a_part_that_the_whole_leaves_out_is_not_brought_in_by_name(
+    footnote: Footnote, folder: Path
+) -> None:
+    (folder / ".drafts").mkdir()
+    (folder / ".drafts" / "secret.md").write_text("# Not yet\n\nNothing to see.\n")
+    (folder / "outside.md").symlink_to("/etc/hostname")
+    await ingest(footnote, folder)
+    for part in (".drafts", ".drafts/secret.md", "outside.md"):
+        report = await ingest(footnote, folder / part)
+        assert (report.added, len(report.skipped)) == (0, 1)
+    assert await paths(footnote) == ["leave.md", "travel/hotels.md"]
+
+
+async def test_a_name_that_looks_like_a_home_folder_is_a_name(footnote: Footnote) -> None:
+    with pytest.raises(SourceUnavailableError, match="'~no-such-user/papers' does not exist"):
+        await ingest(footnote, Path("~no-such-user/papers"))
 
 
 async def test_an_option_that_is_not_given_keeps_what_was_set(footnote: Footnote, folder: Path) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from ingest.catalog import SourceRecord, list_sources, set_schedule
@@ -33,16 +36,20 @@ def test_the_next_time_is_the_first_after_now(schedule: str, due: datetime) -> N
     assert next_due(schedule, after=NOON) == due
 
 
-@pytest.mark.parametrize("schedule", ["", "every day", "61 * * * *", "* * * *", "0 0 30 2 *", "\x00"])
+@pytest.mark.parametrize(
+    "schedule", ["", "every day", "61 * * * *", "* * * *", "* * * * * *", "0 0 30 2 *", "\x00"]
+)
 def test_what_is_no_schedule_is_refused_with_an_example(schedule: str) -> None:
     with pytest.raises(InvalidRequestError, match="five fields"):
         next_due(schedule, after=NOON)
 
 
-async def schedule_folder(footnote: Footnote, root: Path, *, due: datetime) -> SourceRecord:
+async def schedule_folder(
+    footnote: Footnote, root: Path, *, due: datetime, collection: str = "default"
+) -> SourceRecord:
     root.mkdir()
     (root / "note.txt").write_text("The gate opens at seven.\n")
-    source = await register_source(footnote, root, collection="default", rules=SourceRules())
+    source = await register_source(footnote, root, collection=collection, rules=SourceRules())
     await set_schedule(footnote.database, source.id, schedule="*/15 * * * *", next_due=due)
     return source
 
@@ -109,3 +116,93 @@ async def test_a_worker_refreshes_until_it_is_stopped(footnote: Footnote, tmp_pa
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+class Meddling(Silent):
+    """Progress that does something when the work begins."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def planned(self, *, files: int) -> None:
+        self._act()
+
+
+async def test_a_worker_that_is_stopped_gives_its_source_back(footnote: Footnote, tmp_path: Path) -> None:
+    await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(minutes=1))
+    async with footnote.parser_pool() as pool:
+        task = asyncio.create_task(
+            work(footnote, pool, progress=lambda _: Meddling(task.cancel), report=print)
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    [state] = await list_sources(footnote.database)
+    assert not state.running
+    [refreshed] = await refresh(footnote)
+    assert refreshed.report is not None
+    assert refreshed.report.added == 1
+
+
+async def test_a_source_that_cannot_be_worked_on_does_not_stop_the_others(
+    footnote: Footnote, tmp_path: Path
+) -> None:
+    past = datetime.now(UTC) - timedelta(hours=1)
+    await schedule_folder(footnote, tmp_path / "a", due=past)
+    assert len(await refresh(footnote)) == 1
+    await footnote.database.execute(
+        "UPDATE indexes SET embedder_hash = 'another', embedder = jsonb_set(embedder, '{model}', '\"another\"')"
+    )
+    await footnote.database.execute("UPDATE sources SET next_due = now() - interval '1 hour'")
+    await schedule_folder(footnote, tmp_path / "b", due=datetime.now(UTC), collection="other")
+    one, other = await refresh(footnote)
+    assert one.error is not None
+    assert "footnote reindex" in one.error
+    assert other.report is not None
+    assert other.report.added == 1
+    [state] = await list_sources(footnote.database, collection="default")
+    assert state.last_error == one.error
+    assert state.next_due is not None
+    assert state.next_due > datetime.now(UTC)
+
+
+async def test_a_schedule_that_was_changed_meanwhile_is_kept(
+    footnote: Footnote, tmp_path: Path, dsn: str
+) -> None:
+    await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(minutes=1))
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def change() -> None:
+        with psycopg.connect(dsn) as connection:
+            connection.execute("UPDATE sources SET schedule = '0 0 1 1 *', next_due = %s", (later,))
+
+    async with footnote.parser_pool() as pool:
+        async for _ in refresh_due(footnote, pool, progress=lambda _: Meddling(change)):
+            pass
+    [state] = await list_sources(footnote.database)
+    assert (state.next_due, state.running) == (later, False)
+
+
+async def test_a_fault_of_ours_with_one_source_leaves_the_others_their_turn(
+    footnote: Footnote, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = await schedule_folder(footnote, tmp_path / "a", due=datetime.now(UTC) - timedelta(hours=1))
+    sound = await schedule_folder(footnote, tmp_path / "b", due=datetime.now(UTC) - timedelta(minutes=1))
+    done = asyncio.Event()
+    refreshed: list[str] = []
+
+    def progress(source: SourceRecord) -> Silent:
+        return Meddling(lambda: 1 // 0) if source.id == broken.id else Silent()
+
+    def report(one: RefreshedSource) -> None:
+        refreshed.append(one.source.location)
+        done.set()
+
+    async with footnote.parser_pool() as pool:
+        task = asyncio.create_task(work(footnote, pool, progress=progress, report=report, every_s=0.05))
+        with caplog.at_level(logging.ERROR):
+            await asyncio.wait_for(done.wait(), timeout=30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert refreshed == [sound.location]
+    assert "ZeroDivisionError" in caplog.text
