@@ -204,6 +204,8 @@ async def _refresh(
     report = RefreshReport(
         unchanged=len(plan.unchanged), skipped=list(plan.skipped), failed=list(plan.unlisted)
     )
+    for part in plan.unlisted:
+        await _remember(pipeline.database, record, part, size_bytes=0, mtime_ns=0)
     for document_id in await set_readers(pipeline.database, record):
         await pipeline.store.set_readers(pipeline.index, document_id, record.readers)
     for document in plan.removed:
@@ -295,15 +297,22 @@ async def _fail(
     """Report a file that could not be ingested, and remember it."""
     # Parsers begin with the file's name, which stands beside the reason wherever it is shown.
     reason = str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
-    report.failed.append(Failed(path=found.path, error=reason, retryable=error.retryable))
+    failed = Failed(path=found.path, error=reason, retryable=error.retryable)
+    report.failed.append(failed)
+    await _remember(pipeline.database, record, failed, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns)
+
+
+async def _remember(
+    database: Database, record: SourceRecord, failed: Failed, *, size_bytes: int, mtime_ns: int
+) -> None:
     await record_failure(
-        pipeline.database,
+        database,
         record.id,
-        path=found.path,
-        error=reason,
-        retryable=error.retryable,
-        size_bytes=found.size_bytes,
-        mtime_ns=found.mtime_ns,
+        path=failed.path,
+        error=failed.error,
+        retryable=failed.retryable,
+        size_bytes=size_bytes,
+        mtime_ns=mtime_ns,
     )
 
 

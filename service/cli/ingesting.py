@@ -23,7 +23,8 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or files.")],
+    # readable=False: a path that may not be read is a failure to report beside the others, not wrong usage.
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or files.", readable=False)],
     collection: CollectionOption = "default",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    path: Annotated[Path, typer.Argument(help="A folder or file.")],
+    path: Annotated[Path, typer.Argument(help="A folder or file.", readable=False)],
     schedule: Annotated[
         str | None, typer.Option(help="When to refresh it, as cron in UTC: '*/15 * * * *'.")
     ] = None,

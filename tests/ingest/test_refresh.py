@@ -251,6 +251,23 @@ async def test_what_lies_in_a_part_that_cannot_be_listed_stays(library: Library)
     assert await texts(library) == {"locked/b.txt": "two"}
 
 
+async def test_a_part_that_cannot_be_listed_is_remembered_until_it_can(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "locked/b.txt": "two"})
+    library.source.closed_parts = ("locked",)
+    await library.refresh()
+    [failure] = await list_failures(database)
+    assert (failure.path, failure.error, failure.retryable) == (
+        "locked",
+        "the folder cannot be listed",
+        True,
+    )
+    library.source.closed_parts = ()
+    assert outcome(await library.refresh()) == {"added": 1, "unchanged": 1}
+    assert await list_failures(database) == []
+
+
 async def test_a_folder_that_is_away_changes_nothing(library: Library, database: Database) -> None:
     library.write({"a.txt": "one"})
     await library.refresh()

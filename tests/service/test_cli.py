@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import psycopg
 import pytest
 
 from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
-from service.cli import run
+from service.cli import ingesting, run, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTION = "How many days of unused leave can I carry over into the next year?"
@@ -184,6 +184,13 @@ def test_an_error_is_one_json_object_too(footnote: Footnote) -> None:
     outcome = footnote("ask", "why", "--collection", "nowhere", "--json")
     assert outcome.status == 1
     assert "nowhere" in outcome.json()["error"]
+
+
+def test_a_path_that_may_not_be_read_is_a_failure_not_wrong_usage() -> None:
+    # Asked of the declaration: to root no path is closed, and an ordinary user cannot reach the tests' database.
+    for function, name in ((ingesting.ingest, "paths"), (sources.add, "path")):
+        [argument] = get_type_hints(function, include_extras=True)[name].__metadata__
+        assert argument.readable is False
 
 
 def test_a_dry_run_reports_a_missing_path_beside_the_others(footnote: Footnote, folder: Path) -> None:
