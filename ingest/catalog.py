@@ -29,6 +29,8 @@ class SourceRecord:
     exclude: tuple[str, ...]
     readers: tuple[str, ...]
     schedule: str | None
+    # The file system on which the folder lay when it last held files.
+    device: int | None = None
 
     @property
     def spec(self) -> SourceSpec:
@@ -47,19 +49,7 @@ class KnownDocument:
     mtime_ns: int
     content_hash: bytes
     recipe: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A file that could not be ingested, and why."""
-
-    collection: str
-    location: str
-    path: str
-    error: str
-    retryable: bool
-    failed_at: datetime
-    attempts: int
+    revision: int = 1
 
 
 async def ensure_source(
@@ -71,21 +61,32 @@ async def ensure_source(
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     readers: Sequence[str] | None = None,
+    taking_over: Sequence[tuple[UUID, str]] = (),
 ) -> SourceRecord:
-    """The source at an absolute path, made where it does not exist. None keeps what was set before."""
-    row = await database.fetch_one(
-        query("catalog.ensure_source"),
-        {
-            "collection_id": collection.id,
-            "kind": "folder",
-            "location": str(location),
-            "include": None if include is None else list(include),
-            "exclude": None if exclude is None else list(exclude),
-            "readers": None if readers is None else list(readers),
-            "default_readers": list(default_readers),
-        },
-    )
-    assert row is not None, "an upsert returns its row"
+    """The source at an absolute path, made where it does not exist. None keeps what was set before.
+
+    `taking_over`: sources inside of it that end here, each with what goes before the paths of its documents, which
+    become this source's.
+    """
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            query("catalog.ensure_source"),
+            {
+                "collection_id": collection.id,
+                "kind": "folder",
+                "location": str(location),
+                "include": None if include is None else list(include),
+                "exclude": None if exclude is None else list(exclude),
+                "readers": None if readers is None else list(readers),
+                "default_readers": list(default_readers),
+            },
+        )
+        row = await cursor.fetchone()
+        assert row is not None, "an upsert returns its row"
+        for inner, below in taking_over:
+            parameters = {"source_id": inner, "by": row["id"], "below": below}
+            await connection.execute(query("catalog.adopt_documents"), parameters)
+            await connection.execute(query("catalog.remove_source"), {"source_id": inner})
     return source_record(row)
 
 
@@ -100,6 +101,7 @@ def source_record(row: Mapping[str, Any]) -> SourceRecord:
         exclude=tuple(row["exclude"]),
         readers=tuple(row["readers"]),
         schedule=row["schedule"],
+        device=row["device"],
     )
 
 
@@ -169,61 +171,46 @@ async def known_documents(database: Database, source_id: UUID) -> dict[str, Know
             mtime_ns=row["mtime_ns"],
             content_hash=bytes(row["content_hash"]),
             recipe=row["recipe"],
+            revision=row["revision"],
         )
         for row in rows
     }
 
 
-async def touch_document(database: Database, document_id: UUID, *, size_bytes: int, mtime_ns: int) -> None:
+async def touch_document(
+    database: Database, document: KnownDocument, *, size_bytes: int, mtime_ns: int
+) -> None:
     """Note that a file was written again with the same content."""
     await database.execute(
         query("catalog.touch_document"),
-        {"document_id": document_id, "size_bytes": size_bytes, "mtime_ns": mtime_ns},
-    )
-
-
-async def set_readers(database: Database, source: SourceRecord) -> list[UUID]:
-    """Give a source's documents the readers of their source; returns those for which that was a change."""
-    rows = await database.fetch_all(
-        query("catalog.set_readers"), {"source_id": source.id, "readers": list(source.readers)}
-    )
-    return [row["id"] for row in rows]
-
-
-async def record_failure(
-    database: Database,
-    source_id: UUID,
-    *,
-    path: str,
-    error: str,
-    retryable: bool,
-    size_bytes: int,
-    mtime_ns: int,
-) -> None:
-    """Remember a file that could not be ingested."""
-    await database.execute(
-        query("catalog.record_failure"),
         {
-            "source_id": source_id,
-            "path": path,
-            "error": error,
-            "retryable": retryable,
+            "document_id": document.id,
+            "content_hash": document.content_hash,
             "size_bytes": size_bytes,
             "mtime_ns": mtime_ns,
         },
     )
 
 
-async def keep_failures(database: Database, source_id: UUID, paths: Sequence[str], *, below: str) -> None:
-    """Forget a source's failures at and below `below`, other than those of `paths`."""
+async def documents_with_other_readers(database: Database, source: SourceRecord) -> list[UUID]:
+    """The documents of a source whose readers are not the source's."""
+    rows = await database.fetch_all(
+        query("catalog.documents_with_other_readers"),
+        {"source_id": source.id, "readers": list(source.readers)},
+    )
+    return [row["id"] for row in rows]
+
+
+async def set_readers(database: Database, document_id: UUID, readers: Sequence[str]) -> None:
+    """Say who may read a document."""
     await database.execute(
-        query("catalog.keep_failures"), {"source_id": source_id, "paths": list(paths), "below": below}
+        query("catalog.set_readers"), {"document_id": document_id, "readers": list(readers)}
     )
 
 
-async def list_failures(database: Database, *, limit: int = 100) -> list[Failure]:
-    """Files that could not be ingested, newest first."""
-    return [Failure(**row) for row in await database.fetch_all(query("catalog.failures"), {"limit": limit})]
+async def note_device(database: Database, source_id: UUID, device: int) -> None:
+    """Note the file system on which a source's folder lies."""
+    await database.execute(query("catalog.note_device"), {"source_id": source_id, "device": device})
 
 
 async def start_run(database: Database, source_id: UUID) -> None:

@@ -3,6 +3,8 @@
 IngestError
 ├── SourceUnavailableError   the folder is missing or cannot be listed: nothing is removed from the index
 ├── ParseError               a file cannot be read as what it claims to be (permanent)
+│   ├── NoTextError          a file was read well and holds no text: it is skipped
+│   └── ParserStoppedError   its parser crashed, or was stopped at a limit (retryable: the machine may be the reason)
 ├── ParsersUnavailableError  the parser processes cannot be started, or do not stay alive (retryable)
 ├── FileTooLargeError        a file has more bytes than may be read (permanent)
 └── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
@@ -23,6 +25,16 @@ class SourceUnavailableError(IngestError):
 
 class ParseError(IngestError):
     """A file cannot be read as what it claims to be. The same bytes will fail again."""
+
+
+class NoTextError(ParseError):
+    """A file was read well and holds no text; there is nothing to take in, and nothing has failed."""
+
+
+class ParserStoppedError(ParseError):
+    """A file's parser crashed, or was stopped at its limit of time or memory."""
+
+    retryable = True
 
 
 class ParsersUnavailableError(IngestError):

@@ -4,61 +4,64 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import resource
-import signal
-from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import resource_tracker
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from pebble import ProcessExpired, ProcessPool
+from ingest.confinement import Guards
+from ingest.errors import ParseError, ParserStoppedError, ParsersUnavailableError
+from ingest.parser_worker import Parse, WorkerOrders, parse_file
+from ingest.parsers import ParsedDocument, ParserPolicy
+from ingest.spawning import Scratch, WorkerEndedError, WorkerProcess
+from ingest.worker_messages import BrokenMessageError, decode_document, decode_refusal
 
-from ingest.errors import ParseError, ParsersUnavailableError
-from ingest.parsers import ParsedDocument, parser_for
-from ingest.spawning import BareSpawnContext
+__all__ = ["ParserPool", "parse_file"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_STARTS = 3
-"""How often a file is handed to a fresh pool when the pool, not the file, was at fault."""
-
-
-def parse_file(content: bytes, file_name: str) -> ParsedDocument:
-    """Parse a file with the parser for its name, here and now. Raises `ParseError`."""
-    parser = parser_for(file_name)
-    if parser is None:
-        raise ParseError(f"{file_name}: no parser reads this kind of file")
-    return parser.parse(content, file_name=file_name)
+"""How often a file is handed to another process when not the file was at fault."""
+_WATCH_EVERY_S = 0.2
 
 
 class ParserPool:
     """A few processes that parse, one file at a time each. Started by the first file, stopped on leaving the context.
 
+    policy: which parser reads what.
     workers: how many processes.
-    time_limit_s: seconds that one file may take; a process that takes longer is killed.
-    memory_limit_bytes: how much memory a process may take for its data (Linux; elsewhere the limit may not bind).
+    time_limit_s: seconds that one file may take; a process that takes longer is killed, unless its parser says that the
+    work goes on (`ingest.parsers.pace`: scanned pages).
+    longest_s: seconds after which it is killed even then.
+    memory_limit_bytes: how much memory a process may take for its data, and how much it and all that it starts may hold
+    at once (Linux; elsewhere the limits may not bind).
     files_per_worker: after how many files a process is replaced, so that what a parser leaks stays small.
-    parse: what the processes run: an importable function of a file's content and name.
+    kept_memory_bytes: a process that holds more than this after a file is replaced.
+    parse: what the processes run: an importable function of a file's content, its name and the policy.
     """
 
     def __init__(
         self,
+        policy: ParserPolicy,
         *,
         workers: int = 2,
         time_limit_s: float = 120.0,
+        longest_s: float = 3600.0,
         memory_limit_bytes: int = 2 * 1024**3,
         files_per_worker: int = 500,
-        parse: Callable[[bytes, str], ParsedDocument] = parse_file,
+        kept_memory_bytes: int = 1024**3,
+        parse: Parse = parse_file,
     ) -> None:
-        self._workers = workers
+        self._policy = policy
         self._time_limit_s = time_limit_s
+        self._longest_s = max(longest_s, time_limit_s)
         self._memory_limit_bytes = memory_limit_bytes
         self._files_per_worker = files_per_worker
+        self._kept_memory_bytes = kept_memory_bytes
         self._parse = parse
-        self._idle = asyncio.Semaphore(workers)
-        self._pool: ProcessPool | None = None
+        self._turns = asyncio.Semaphore(workers)
+        self._idle: list[WorkerProcess] = []
+        self._ending: set[asyncio.Task[None]] = set()
+        self._scratch: Scratch | None = None
+        self._guards: Guards | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,9 +69,24 @@ class ParserPool:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await asyncio.to_thread(_stop, pool)
+        while self._idle:
+            self._retire(self._idle.pop())
+        while self._ending:
+            await asyncio.gather(*self._ending)
+        scratch, self._scratch = self._scratch, None
+        if scratch is not None:
+            await asyncio.to_thread(scratch.remove)
+
+    async def guards(self) -> Guards:
+        """What holds in the processes; one is started if none was."""
+        if self._guards is None:
+            async with self._turns:
+                try:
+                    self._idle.append(await self._start())
+                except WorkerEndedError as exc:
+                    raise ParsersUnavailableError(f"the parser processes cannot be started: {exc}") from exc
+        assert self._guards is not None, "told by the first process"
+        return self._guards
 
     async def parse(self, content: bytes, *, file_name: str) -> ParsedDocument:
         """Parse one file. Cancelling the caller kills the process at work on it.
@@ -76,99 +94,166 @@ class ParserPool:
         Raises `ParseError` if the file cannot be parsed, or not within the limits; `ParsersUnavailableError` if no
         process could be had to try.
         """
-        async with self._idle:
-            for _ in range(_MOST_STARTS):
-                if self._pool is None:
-                    self._pool = self._start()
-                pool = self._pool
-                try:
-                    parsed = await self._parse_in(pool, content, file_name)
-                except BrokenProcessPool:
-                    await self._discard(pool)
-                    continue
-                for note in parsed.notes:
-                    logger.warning("%s", note)
-                return parsed
+        async with self._turns:
+            parsed = await self._parse_somewhere(content, file_name)
+        for note in parsed.notes:
+            logger.warning("%s", note)
+        return parsed
+
+    async def _parse_somewhere(self, content: bytes, file_name: str) -> ParsedDocument:
+        suspect: _SuspectError | None = None
+        for _ in range(_MOST_STARTS):
+            try:
+                worker = await (self._take() if suspect is None else self._start())
+                fresh = worker.files == 0
+                return await self._parse_in(worker, content, file_name)
+            except WorkerEndedError:
+                continue
+            except _SuspectError as exc:
+                # What an earlier file left behind in the process may be at fault: the file gets one of its own.
+                if fresh:
+                    raise exc.reason from exc
+                suspect = exc
         raise ParsersUnavailableError(
             f"{file_name} was not parsed: the parser processes end as soon as they start. "
             f"They may take {self._memory_limit_bytes // 2**20} MB of memory each; see the log for their last words"
         )
 
-    async def _parse_in(self, pool: ProcessPool, content: bytes, file_name: str) -> ParsedDocument:
+    async def _parse_in(self, worker: WorkerProcess, content: bytes, file_name: str) -> ParsedDocument:
+        """Raises `WorkerEndedError` if the file was not begun, `_SuspectError` if not it alone may be at fault."""
+        answer: tuple[dict[str, Any], bytes] | None = None
+        watch = _MemoryWatch(worker, self._memory_limit_bytes)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        ends = began + self._time_limit_s
+
+        def extend(seconds: float) -> None:
+            nonlocal ends
+            ends = max(ends, min(clock() + seconds, began + self._longest_s))
+            limit.reschedule(ends)
+
         try:
-            future = pool.schedule(self._parse, args=(content, file_name), timeout=self._time_limit_s)
-        except RuntimeError as exc:  # the pool broke since it was last looked at
-            raise BrokenProcessPool from exc
-        try:
-            parsed: ParsedDocument = await asyncio.wrap_future(future)
-        except (ParseError, BrokenProcessPool):
-            raise
+            with watch:
+                async with asyncio.timeout_at(ends) as limit:
+                    answer = await worker.ask(content, file_name=file_name, more_time=extend)
         except TimeoutError as exc:
-            raise ParseError(
-                f"{file_name} was given up: parsing it took longer than {self._time_limit_s:g} seconds"
+            raise ParserStoppedError(
+                f"{file_name} was given up: parsing it took longer than {round(ends - began, 1):g} seconds"
             ) from exc
-        except ProcessExpired as exc:
-            raise ParseError(f"{file_name}: the parser crashed on it ({_ending(exc.exitcode)})") from exc
-        except MemoryError as exc:
-            raise ParseError(
-                f"{file_name} needs more memory to parse than is allowed ({self._memory_limit_bytes // 2**20} MB)"
+        except WorkerEndedError as exc:
+            if watch.exceeded:
+                raise self._too_much_memory(file_name) from exc
+            if not exc.accepted:
+                raise
+            held = f", holding {watch.most_bytes // 2**20} MB of memory" if watch.most_bytes else ""
+            raise _SuspectError(
+                ParserStoppedError(f"{file_name}: the parser crashed on it ({exc}{held})")
             ) from exc
-        except Exception as exc:  # what no parser is known to raise: one file's failure, and a bug to be seen
-            logger.error("the parser failed on %s: %s", file_name, type(exc).__name__)
-            logger.debug("what the parser failed with", exc_info=True)
-            raise ParseError(f"{file_name}: the parser failed on it ({type(exc).__name__})") from exc
-        return parsed
-
-    async def _discard(self, pool: ProcessPool) -> None:
-        """Stop a broken pool; the next file starts another."""
-        if self._pool is pool:
-            self._pool = None
-            await asyncio.to_thread(_stop, pool)
-
-    def _start(self) -> ProcessPool:
-        """Start the processes, deaf to Ctrl-C from their first moment.
-
-        They and the threads that replace them inherit this thread's blocked signal; ignoring it in the process alone
-        would leave the time in which it imports. The resource tracker comes first, since starting it unblocks signals.
-        """
-        pool = ProcessPool(
-            max_workers=self._workers,
-            max_tasks=self._files_per_worker,
-            initializer=_prepare_worker,
-            initargs=(self._memory_limit_bytes,),
-            context=BareSpawnContext(),
-        )
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            if not pool.active:  # asking starts it
-                raise ParsersUnavailableError("the parser processes cannot be started")
+        except BrokenMessageError as exc:
+            raise _senseless(file_name, exc) from exc
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return pool
+            self._put_back(worker, fit=answer is not None and answer[0].get("failed") != "MemoryError")
+        return await self._understand(*answer, file_name=file_name)
+
+    async def _understand(self, facts: dict[str, Any], data: bytes, *, file_name: str) -> ParsedDocument:
+        if (refusal := decode_refusal(facts)) is not None:
+            raise refusal
+        if (failure := facts.get("failed")) is None:
+            try:
+                return await asyncio.to_thread(decode_document, facts, data)
+            except BrokenMessageError as exc:
+                raise _senseless(file_name, exc) from exc
+        if failure == "MemoryError":
+            raise self._too_much_memory(file_name)
+        # What no parser is known to raise: one file's failure, and a bug to be seen.
+        logger.error("the parser failed on %s: %s", file_name, failure)
+        logger.debug("where the parser failed:\n%s", facts.get("trace"))
+        raise ParseError(f"{file_name}: the parser failed on it ({failure})")
+
+    def _too_much_memory(self, file_name: str) -> _SuspectError:
+        return _SuspectError(
+            ParserStoppedError(
+                f"{file_name} needs more memory to parse than is allowed ({self._memory_limit_bytes // 2**20} MB)"
+            )
+        )
+
+    async def _take(self) -> WorkerProcess:
+        """An idle process, or a new one. Raises `WorkerEndedError` if none starts."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive():
+                return worker
+            self._retire(worker)
+        return await self._start()
+
+    async def _start(self) -> WorkerProcess:
+        if self._scratch is None:
+            self._scratch = Scratch()
+        worker = await WorkerProcess.start(
+            WorkerOrders(parse=self._parse, policy=self._policy, memory_limit_bytes=self._memory_limit_bytes),
+            parent=self._scratch.folder,
+        )
+        if self._guards is None:
+            self._guards = worker.guards
+            level = logging.INFO if worker.guards.network else logging.WARNING
+            logger.log(level, "parser processes: %s", worker.guards)
+        return worker
+
+    def _put_back(self, worker: WorkerProcess, *, fit: bool) -> None:
+        if (
+            fit
+            and worker.files < self._files_per_worker
+            and worker.resident_bytes() <= self._kept_memory_bytes
+        ):
+            self._idle.append(worker)
+        else:
+            self._retire(worker)
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        """Kill a process now; what is left to do is done by the time the pool is left."""
+        worker.kill()
+        task = asyncio.create_task(worker.end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
 
-def _stop(pool: ProcessPool) -> None:
-    pool.stop()
-    pool.join()
+class _SuspectError(Exception):
+    """A process ended over a file: the file's fault for certain if it was the first that the process saw."""
+
+    def __init__(self, reason: ParseError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
-def _ending(exit_code: int) -> str:
-    """How a process ended, in words: "Segmentation fault", "exit code 3"."""
-    if exit_code < 0:
-        return signal.strsignal(-exit_code) or f"signal {-exit_code}"
-    return f"exit code {exit_code}"
+class _MemoryWatch:
+    """Kills a worker that, with all that it has started, holds more memory than it may. Entered for one file."""
+
+    def __init__(self, worker: WorkerProcess, limit_bytes: int) -> None:
+        self.most_bytes = 0
+        self._worker = worker
+        self._limit_bytes = limit_bytes
+
+    @property
+    def exceeded(self) -> bool:
+        return self.most_bytes > self._limit_bytes
+
+    def __enter__(self) -> None:
+        self._wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        self.most_bytes = max(self.most_bytes, self._worker.resident_bytes())
+        if self.exceeded:
+            self._worker.kill()
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._look)
 
 
-def _prepare_worker(memory_limit_bytes: int) -> None:
-    """Set a new process's limits, and cut it off from the terminal."""
-    # Killed at once even while a C library runs, which would never let a Python handler run.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard_limit = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard_limit != resource.RLIM_INFINITY:
-        memory_limit_bytes = min(memory_limit_bytes, hard_limit)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, hard_limit))
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
+def _senseless(file_name: str, exc: BrokenMessageError) -> ParseError:
+    logger.error("the parser's answer on %s was %s", file_name, exc)
+    return ParseError(f"{file_name}: the parser's answer makes no sense ({exc})")

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from ingest.catalog import KnownDocument, SourceRecord, touch_document
 from ingest.chunking import ChunkPolicy, chunk_document
-from ingest.parsers import ParsedDocument, parser_for
+from ingest.parsers import ParsedDocument, ParserPolicy
 from ingest.sources import FoundFile, Source
+from ingest.titles import title_of
 from retrieval.database import Database
 from retrieval.embedders import Embedder
 from retrieval.publishing import (
@@ -34,8 +35,6 @@ from retrieval.publishing import (
 from retrieval.stores import Index, VectorStore
 
 Outcome = Literal["added", "updated", "unchanged"]
-
-MAX_TITLE_CHARACTERS = 300
 
 # Another run may publish the same document in between; more often than this means that something else is wrong.
 _ATTEMPTS = 3
@@ -61,13 +60,13 @@ class Indexed:
     chunks: int
 
 
-def recipe(path: str, policy: ChunkPolicy) -> str | None:
+def recipe(path: str, parsers: ParserPolicy, chunking: ChunkPolicy) -> str | None:
     """How a file of this name is made into chunks, or None where no parser reads it.
 
     A document is made anew when its recipe changes, even if its file did not.
     """
-    parser = parser_for(path)
-    return None if parser is None else f"{parser.name}; {policy}"
+    identity = parsers.identity(path)
+    return None if identity is None else f"{identity}; {chunking}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +77,15 @@ class Pipeline:
     store: VectorStore
     index: Index
     parser: DocumentParser
+    parser_policy: ParserPolicy
     embedder: Embedder
     document_embedder: DocumentEmbedder
     chunk_policy: ChunkPolicy
     max_file_bytes: int
+
+    def recipe(self, path: str) -> str | None:
+        """How a file of this path is made into chunks, or None where no parser reads it."""
+        return recipe(path, self.parser_policy, self.chunk_policy)
 
     async def index_file(
         self, source: Source, record: SourceRecord, found: FoundFile, known: KnownDocument | None
@@ -90,12 +94,10 @@ class Pipeline:
         `DatabaseUnavailableError` for all."""
         content = await asyncio.to_thread(source.fetch, found, max_bytes=self.max_file_bytes)
         content_hash = hashlib.sha256(content).digest()
-        made_by = recipe(found.path, self.chunk_policy)
+        made_by = self.recipe(found.path)
         assert made_by is not None, "files without a parser are skipped by the plan"
         if known is not None and (known.content_hash, known.recipe) == (content_hash, made_by):
-            await touch_document(
-                self.database, known.id, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns
-            )
+            await touch_document(self.database, known, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns)
             return Indexed(outcome="unchanged", chunks=0)
         parsed = await self.parser.parse(content, file_name=PurePosixPath(found.path).name)
         draft = await asyncio.to_thread(self._draft, record, found, parsed, content_hash, made_by)
@@ -111,8 +113,13 @@ class Pipeline:
         content_hash: bytes,
         made_by: str,
     ) -> RevisionDraft:
-        chunks = chunk_document(parsed, policy=self.chunk_policy, count_tokens=self.embedder.count_tokens)
-        title = shorten_title(parsed.title or title_from_path(found.path))
+        chunks = chunk_document(
+            parsed,
+            policy=self.chunk_policy,
+            token_ends=self.embedder.token_ends,
+            embed=self.embedder.embed_documents,
+        )
+        title = title_of(parsed.title, found.path)
         return RevisionDraft(
             source_id=record.id,
             path=found.path,
@@ -120,6 +127,7 @@ class Pipeline:
             title=title,
             text=parsed.text,
             page_starts=parsed.page_starts,
+            line_boxes=parsed.line_boxes,
             chunks=chunks,
             text_hashes=tuple(hash_text(chunk.embedding_text(title)) for chunk in chunks),
             content_hash=content_hash,
@@ -140,13 +148,3 @@ class Pipeline:
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
-
-
-def shorten_title(title: str) -> str:
-    """A title that may stand above every chunk: one that is a whole text (some files have such) would drown them."""
-    return title if len(title) <= MAX_TITLE_CHARACTERS else title[: MAX_TITLE_CHARACTERS - 1].rstrip() + "…"
-
-
-def title_from_path(path: str) -> str:
-    """A title for a document that does not name its own: the file's name in words."""
-    return " ".join(PurePosixPath(path).stem.replace("_", " ").replace("-", " ").split())

@@ -1,146 +1,63 @@
 """Refresh: make the index equal to a source.
 
-list what is there → compare with what is known → take in what is new or changed → take out what is gone
+list what is there → compare with what is known → take out what is gone → follow what was renamed
+→ take in what is new or changed
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Literal
+from uuid import UUID
 
+from ingest.budget import ByteBudget
 from ingest.catalog import (
     KnownDocument,
     SourceRecord,
+    documents_with_other_readers,
     finish_run,
-    keep_failures,
     known_documents,
-    record_failure,
+    note_device,
     set_readers,
     start_run,
 )
-from ingest.errors import FileTooLargeError, FileUnreadableError, ParseError
-from ingest.pipeline import Pipeline, recipe
+from ingest.errors import (
+    FileTooLargeError,
+    FileUnreadableError,
+    NoTextError,
+    ParseError,
+    ParserStoppedError,
+    SourceUnavailableError,
+)
+from ingest.failures import TRIES_WHEN_STOPPED, KnownFailure, keep_failures, known_failures, record_failure
+from ingest.moves import find_moves, move_documents
+from ingest.patience import OUTAGES, Patience
+from ingest.pipeline import Pipeline
+from ingest.plan import Move, Recipe, RefreshPlan, WhyNot, plan_refresh
+from ingest.reports import Failed, Fate, Progress, RefreshReport
 from ingest.sources import FoundFile, Listing, Skipped, Source
 from retrieval.database import Database
-from retrieval.errors import DatabaseUnavailableError, FootnoteError, ModelError
-from retrieval.publishing import DocumentChangedError, remove_document
+from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
+from retrieval.publishing import DocumentChangedError
+from retrieval.removing import remove_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """A file that could not be ingested."""
+class RefreshPolicy:
+    """How a run goes about its work.
 
-    path: str
-    error: str
-    retryable: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshPlan:
-    """What has to be done. `changed` are files that look changed: whether they are, their content tells."""
-
-    added: tuple[FoundFile, ...]
-    changed: tuple[tuple[FoundFile, KnownDocument], ...]
-    unchanged: tuple[KnownDocument, ...]
-    removed: tuple[KnownDocument, ...]
-    skipped: tuple[Skipped, ...]
-    unlisted: tuple[Failed, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class RefreshReport:
-    """What a run did; grows while it runs."""
-
-    added: int = 0
-    updated: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    chunks: int = 0
-    seconds: float = 0.0
-    skipped: list[Skipped] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The report in the form of `footnote ingest --json`."""
-        return {
-            "added": self.added,
-            "updated": self.updated,
-            "removed": self.removed,
-            "unchanged": self.unchanged,
-            "skipped": [{"path": entry.path, "reason": entry.reason} for entry in self.skipped],
-            "failed": [
-                {"path": entry.path, "error": entry.error, "retryable": entry.retryable}
-                for entry in self.failed
-            ],
-            "chunks": self.chunks,
-            "seconds": round(self.seconds, 3),
-        }
-
-
-class Progress(Protocol):
-    """Is told how a run goes on."""
-
-    def planned(self, *, files: int) -> None: ...
-
-    def finished(
-        self, path: str, outcome: Literal["added", "updated", "unchanged", "failed"], chunks: int
-    ) -> None: ...
-
-
-def plan_refresh(
-    listing: Listing,
-    known: Mapping[str, KnownDocument],
-    *,
-    recipe: Callable[[str], str | None],
-    below: str = "",
-) -> RefreshPlan:
-    """Compare what is there with what is known at and below `below`. Size and time first; content is compared later.
-
-    What lies below a folder that could not be listed stays as it is.
+    in_flight: files at work at once, so that the embedder never waits for a parser or a disk.
+    bytes_in_flight: how many bytes of files may be at work at once; a larger file goes alone.
+    patience: how long an outage of the database, the store or a model's server is waited out.
     """
-    added, changed, unchanged = [], [], []
-    skipped = list(listing.skipped)
-    current: set[str] = set()
-    for found in listing.files:
-        made_by = recipe(found.path)
-        if made_by is None:
-            skipped.append(Skipped(path=found.path, reason="no parser reads this kind of file"))
-            continue
-        current.add(found.path)
-        before = known.get(found.path)
-        if before is None:
-            added.append(found)
-        elif (before.size_bytes, before.mtime_ns, before.recipe) == (
-            found.size_bytes,
-            found.mtime_ns,
-            made_by,
-        ):
-            unchanged.append(before)
-        else:
-            changed.append((found, before))
-    kept = [entry.path for entry in listing.unlisted]
-    return RefreshPlan(
-        added=tuple(added),
-        changed=tuple(changed),
-        unchanged=tuple(unchanged),
-        removed=tuple(
-            document
-            for path, document in known.items()
-            if path not in current
-            and _at_or_below(path, below)
-            and not any(_at_or_below(path, k) for k in kept)
-        ),
-        skipped=tuple(skipped),
-        unlisted=tuple(Failed(path=e.path, error=e.error, retryable=True) for e in listing.unlisted),
-    )
 
-
-def _at_or_below(path: str, folder: str) -> bool:
-    return not folder or path == folder or path.startswith(f"{folder}/")
+    in_flight: int = 8
+    bytes_in_flight: int = 256 * 1024**2
+    patience: Patience = field(default_factory=Patience)
 
 
 async def plan_source(
@@ -148,15 +65,40 @@ async def plan_source(
     source: Source,
     record: SourceRecord,
     *,
-    recipe: Callable[[str], str | None],
+    recipe: Recipe,
+    why_not: WhyNot,
+    max_file_bytes: int,
     below: str = "",
+    retry_failed: bool = False,
+    adopted: Mapping[str, KnownDocument] | None = None,
 ) -> RefreshPlan:
-    """List a source and compare. Raises `SourceUnavailableError`, in which case nothing may be concluded."""
+    """List a source and compare. Raises `SourceUnavailableError`, in which case nothing may be concluded.
+
+    `retry_failed`: try again what failed before for a reason that lasts. `adopted`: documents of other sources that
+    count as this one's.
+    """
     # What is known is read before what is there: a file that another run adds in between is then new to this run,
     # never gone.
-    known = await known_documents(database, record.id)
+    known = {**(adopted or {}), **await known_documents(database, record.id)}
+    failures = {} if retry_failed else await known_failures(database, record.id)
     listing = await asyncio.to_thread(source.discover, below=below)
-    return plan_refresh(listing, known, recipe=recipe, below=below)
+    await _check_mounted(database, record, listing, known=len(known))
+    plan = plan_refresh(listing, known, recipe=recipe, why_not=why_not, failures=failures, below=below)
+    return await asyncio.to_thread(find_moves, source, plan, max_bytes=max_file_bytes)
+
+
+async def _check_mounted(database: Database, record: SourceRecord, listing: Listing, *, known: int) -> None:
+    """Refuse to conclude from an empty mount point that all files were deleted."""
+    if listing.device is None or listing.device == record.device:
+        return
+    if known and record.device is not None and listing.is_bare:
+        raise SourceUnavailableError(
+            f"'{record.location}' is empty and lies on another file system than before: it looks like a mount point "
+            f"whose mount is away. Its {known:,} documents stay as they are. Mount it, or remove the source "
+            f"(footnote sources remove {record.id}) if they should go."
+        )
+    if listing.files:
+        await note_device(database, record.id, listing.device)
 
 
 async def refresh_source(
@@ -165,167 +107,246 @@ async def refresh_source(
     record: SourceRecord,
     *,
     progress: Progress,
+    policy: RefreshPolicy,
     below: str = "",
-    in_flight: int = 8,
+    retry_failed: bool = False,
 ) -> RefreshReport:
     """Make the index equal to the source, or to its part at and below `below`.
 
-    A file that fails is reported and the run goes on. Raises `SourceUnavailableError` before anything was changed, and
-    `DatabaseUnavailableError` and what else concerns all files; the next run then takes up where this one ended.
+    A file that fails is reported and the run goes on. Raises `SourceUnavailableError` before anything was changed, the
+    errors of an outage that outlasts the policy's patience, and what else concerns all files; the next run then takes
+    up where this one ended.
     """
-    await start_run(pipeline.database, record.id)
+    run = _Run(
+        pipeline=pipeline,
+        source=source,
+        record=record,
+        progress=progress,
+        policy=policy,
+        below=below,
+        retry_failed=retry_failed,
+        budget=ByteBudget(policy.bytes_in_flight),
+    )
+    database, wait_out = pipeline.database, policy.patience.wait_out
+    await wait_out(lambda: start_run(database, record.id))
     try:
-        report = await _refresh(pipeline, source, record, progress, below, in_flight)
-    except DatabaseUnavailableError:
+        await run.carry_out()
+    except OUTAGES:
         raise
     except FootnoteError as exc:
-        await finish_run(pipeline.database, record.id, report=None, error=str(exc))
+        error = str(exc)
+        await wait_out(lambda: finish_run(database, record.id, report=None, error=error))
         raise
-    await finish_run(pipeline.database, record.id, report=report.as_json(), error=None)
-    return report
+    await wait_out(lambda: finish_run(database, record.id, report=run.report.as_json(), error=None))
+    return run.report
 
 
-async def _refresh(
-    pipeline: Pipeline,
-    source: Source,
-    record: SourceRecord,
-    progress: Progress,
-    below: str,
-    in_flight: int,
-) -> RefreshReport:
-    started = time.monotonic()
-    plan = await plan_source(
-        pipeline.database,
-        source,
-        record,
-        recipe=lambda path: recipe(path, pipeline.chunk_policy),
-        below=below,
-    )
-    report = RefreshReport(
-        unchanged=len(plan.unchanged), skipped=list(plan.skipped), failed=list(plan.unlisted)
-    )
-    for part in plan.unlisted:
-        await _remember(pipeline.database, record, part, size_bytes=0, mtime_ns=0)
-    for document_id in await set_readers(pipeline.database, record):
-        await pipeline.store.set_readers(pipeline.index, document_id, record.readers)
-    for document in plan.removed:
-        await remove_document(pipeline.database, pipeline.store, pipeline.index, document.id)
-        report.removed += 1
-    progress.planned(files=len(plan.added) + len(plan.changed))
-    await _index_all(pipeline, source, record, plan, report, progress, in_flight)
-    await keep_failures(pipeline.database, record.id, [entry.path for entry in report.failed], below=below)
-    report.seconds = time.monotonic() - started
-    return report
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run over a source. Every step can be repeated after it failed half-way, so that an outage is waited out."""
 
+    pipeline: Pipeline
+    source: Source
+    record: SourceRecord
+    progress: Progress
+    policy: RefreshPolicy
+    below: str
+    retry_failed: bool
+    budget: ByteBudget
+    report: RefreshReport = field(default_factory=RefreshReport)
+    # Paths whose failures, or whose having nothing to take in, are to be remembered.
+    remembered: set[str] = field(default_factory=set)
+    # Documents that were moved in this run: they count as renamed, whatever else is done for them.
+    moved: frozenset[UUID] = frozenset()
 
-async def _index_all(
-    pipeline: Pipeline,
-    source: Source,
-    record: SourceRecord,
-    plan: RefreshPlan,
-    report: RefreshReport,
-    progress: Progress,
-    in_flight: int,
-) -> None:
-    """Work through the plan with `in_flight` files at once, so that the embedder never waits for a parser or a disk."""
-    work: Iterator[tuple[FoundFile, KnownDocument | None]] = iter(
-        [*plan.changed, *((found, None) for found in plan.added)]
-    )
+    async def carry_out(self) -> None:
+        started = time.monotonic()
+        wait_out = self.policy.patience.wait_out
+        plan = await wait_out(self._plan)
+        await wait_out(self._exchange_readers)
+        for document in plan.removed:
+            await self._remove(document)
+        work = [*plan.changed, *await self._follow(plan.moved), *((found, None) for found in plan.added)]
+        self.progress.planned(files=len(work))
+        await self._index_all(iter(work))
+        await wait_out(
+            lambda: keep_failures(self.pipeline.database, self.record.id, self.remembered, below=self.below)
+        )
+        self.report.seconds = time.monotonic() - started
 
-    async def worker() -> None:
-        for found, known in work:
-            await _index_one(pipeline, source, record, found, known, report, progress)
+    async def _plan(self) -> RefreshPlan:
+        plan = await plan_source(
+            self.pipeline.database,
+            self.source,
+            self.record,
+            recipe=self.pipeline.recipe,
+            why_not=self.pipeline.parser_policy.why_not,
+            max_file_bytes=self.pipeline.max_file_bytes,
+            below=self.below,
+            retry_failed=self.retry_failed,
+        )
+        for part in plan.unlisted:
+            await self._remember(part.path, part.error, retryable=True, found=None)
+        self.report = RefreshReport(
+            unchanged=len(plan.unchanged),
+            skipped=[*plan.skipped, *plan.barren],
+            failed=[*plan.unlisted, *plan.failing],
+        )
+        self.remembered = {failed.path for failed in self.report.failed} | {
+            entry.path for entry in plan.barren
+        }
+        return plan
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(in_flight):
-                group.create_task(worker())
-    except BaseExceptionGroup as group:
-        # Not `except*`: what is raised there comes out wrapped in another group on some releases of Python 3.11.
-        ours, others = group.split(FootnoteError)
-        if ours is None or others is not None:
+    async def _exchange_readers(self) -> None:
+        """Give the source's documents its readers: the store's copy first, so that none is forgotten half-way."""
+        database, store = self.pipeline.database, self.pipeline.store
+        for document_id in await documents_with_other_readers(database, self.record):
+            await store.set_readers(self.pipeline.index, document_id, self.record.readers)
+            await set_readers(database, document_id, self.record.readers)
+
+    async def _remove(self, document: KnownDocument) -> None:
+        pipeline = self.pipeline
+        removed = await self.policy.patience.wait_out(
+            lambda: remove_document(
+                pipeline.database,
+                pipeline.store,
+                pipeline.index,
+                document.id,
+                revision=document.revision,
+                path=document.path,
+            )
+        )
+        # Not `+= await`, which would forget what other files at work have added meanwhile.
+        self.report.removed += removed
+
+    async def _follow(self, moves: Sequence[Move]) -> list[tuple[FoundFile, KnownDocument | None]]:
+        """Give renamed documents their new paths; returns what is left to do for them."""
+        moved = await self.policy.patience.wait_out(
+            lambda: move_documents(self.pipeline.database, self.record, moves)
+        )
+        work: list[tuple[FoundFile, KnownDocument | None]] = []
+        for move in moves:
+            if move.document.id not in moved.done:
+                # Another run was there first: what it left behind is compared as if nothing were known of a move.
+                await self._remove(move.document)
+                work.append((move.found, None))
+                continue
+            self.report.renamed += 1
+            if move.document.id in moved.stale or move.document.recipe != self.pipeline.recipe(
+                move.found.path
+            ):
+                work.append((move.found, replace(move.document, path=move.found.path, recipe="")))
+        self.moved = moved.done
+        return work
+
+    async def _index_all(self, work: Iterator[tuple[FoundFile, KnownDocument | None]]) -> None:
+        async def take_next() -> None:
+            for found, known in work:
+                async with self.budget.spend(found.size_bytes):
+                    await self._index_one(found, known)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self.policy.in_flight):
+                    group.create_task(take_next())
+        except BaseExceptionGroup as group:
+            # Not `except*`: what is raised there comes out wrapped in another group on some releases of Python 3.11.
+            ours, others = group.split(FootnoteError)
+            if ours is None or others is not None:
+                raise
+            raise _first(ours) from group
+
+    async def _index_one(self, found: FoundFile, known: KnownDocument | None) -> None:
+        fate: Fate
+        chunks = 0
+        try:
+            indexed = await self.policy.patience.wait_out(
+                lambda: self.pipeline.index_file(self.source, self.record, found, known)
+            )
+            fate, chunks = indexed.outcome, indexed.chunks
+        except NoTextError as exc:
+            fate = await self._skip(found, known, exc)
+        except (ParseError, FileTooLargeError, ContentRejectedError) as exc:
+            fate = await self._fail(found, exc)
+            if known is not None:
+                # Its content cannot be read, and what was indexed of it is no longer there.
+                await self._remove(known)
+        except OUTAGES:
             raise
-        raise _first(ours) from group
+        except (FileUnreadableError, ModelError, DocumentChangedError) as exc:
+            fate = await self._fail(found, exc)
+        self._count(fate, chunks, known)
+        self.progress.finished(found.path, fate, chunks)
+
+    def _count(self, fate: Fate, chunks: int, known: KnownDocument | None) -> None:
+        is_moved = known is not None and known.id in self.moved
+        match fate:
+            case "added":
+                self.report.added += 1
+            case "updated" if not is_moved:
+                self.report.updated += 1
+            case "unchanged" if not is_moved:
+                self.report.unchanged += 1
+            case "failed" | "skipped" if is_moved:
+                self.report.renamed -= 1  # a file has one fate
+        self.report.chunks += chunks
+
+    async def _skip(self, found: FoundFile, known: KnownDocument | None, why: NoTextError) -> Fate:
+        """There is nothing in a file to take in; what was indexed of it is no longer there."""
+        reason = _reason(found, why)
+        self.report.skipped.append(Skipped(path=found.path, reason=reason))
+        await self._remember(found.path, reason, retryable=False, found=found, outcome="skipped")
+        if known is not None:
+            await self._remove(known)
+        return "skipped"
+
+    async def _fail(self, found: FoundFile, error: FootnoteError) -> Fate:
+        """Report a file that could not be ingested, and remember it."""
+        failure = await self._remember(
+            found.path,
+            _reason(found, error),
+            retryable=error.retryable,
+            found=found,
+            # Which limits a file met is not part of its recipe: one that was too large is looked at again.
+            by_recipe=not isinstance(error, FileTooLargeError),
+            give_up_after=TRIES_WHEN_STOPPED if isinstance(error, ParserStoppedError) else None,
+        )
+        self.report.failed.append(Failed(path=found.path, error=failure.error, retryable=failure.retryable))
+        return "failed"
+
+    async def _remember(
+        self,
+        path: str,
+        reason: str,
+        *,
+        retryable: bool,
+        found: FoundFile | None,
+        outcome: Literal["failed", "skipped"] = "failed",
+        by_recipe: bool = True,
+        give_up_after: int | None = None,
+    ) -> KnownFailure:
+        failure = KnownFailure(
+            path=path,
+            outcome=outcome,
+            error=reason,
+            retryable=retryable,
+            size_bytes=0 if found is None else found.size_bytes,
+            mtime_ns=0 if found is None else found.mtime_ns,
+            recipe="" if found is None or not by_recipe else (self.pipeline.recipe(path) or ""),
+        )
+        self.remembered.add(path)
+        return await self.policy.patience.wait_out(
+            lambda: record_failure(
+                self.pipeline.database, self.record.id, failure, give_up_after=give_up_after
+            )
+        )
+
+
+def _reason(found: FoundFile, error: FootnoteError) -> str:
+    """What an error says, without the file's name, which stands beside the reason wherever it is shown."""
+    return str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
 
 
 def _first(group: BaseExceptionGroup[FootnoteError]) -> FootnoteError:
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-async def _index_one(
-    pipeline: Pipeline,
-    source: Source,
-    record: SourceRecord,
-    found: FoundFile,
-    known: KnownDocument | None,
-    report: RefreshReport,
-    progress: Progress,
-) -> None:
-    try:
-        indexed = await pipeline.index_file(source, record, found, known)
-    except (ParseError, FileTooLargeError) as exc:
-        await _fail(pipeline, record, found, exc, report)
-        if known is not None:
-            # Its content can never be read again, and what was indexed of it is no longer there.
-            await remove_document(pipeline.database, pipeline.store, pipeline.index, known.id)
-            report.removed += 1
-        progress.finished(found.path, "failed", 0)
-        return
-    except (FileUnreadableError, ModelError, DocumentChangedError) as exc:
-        await _fail(pipeline, record, found, exc, report)
-        progress.finished(found.path, "failed", 0)
-        return
-    match indexed.outcome:
-        case "added":
-            report.added += 1
-        case "updated":
-            report.updated += 1
-        case "unchanged":
-            report.unchanged += 1
-    report.chunks += indexed.chunks
-    progress.finished(found.path, indexed.outcome, indexed.chunks)
-
-
-async def _fail(
-    pipeline: Pipeline,
-    record: SourceRecord,
-    found: FoundFile,
-    error: FootnoteError,
-    report: RefreshReport,
-) -> None:
-    """Report a file that could not be ingested, and remember it."""
-    # Parsers begin with the file's name, which stands beside the reason wherever it is shown.
-    reason = str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
-    failed = Failed(path=found.path, error=reason, retryable=error.retryable)
-    report.failed.append(failed)
-    await _remember(pipeline.database, record, failed, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns)
-
-
-async def _remember(
-    database: Database, record: SourceRecord, failed: Failed, *, size_bytes: int, mtime_ns: int
-) -> None:
-    await record_failure(
-        database,
-        record.id,
-        path=failed.path,
-        error=failed.error,
-        retryable=failed.retryable,
-        size_bytes=size_bytes,
-        mtime_ns=mtime_ns,
-    )
-
-
-def count_outcomes(reports: Collection[RefreshReport]) -> RefreshReport:
-    """The sum of several reports."""
-    total = RefreshReport()
-    for report in reports:
-        total.added += report.added
-        total.updated += report.updated
-        total.removed += report.removed
-        total.unchanged += report.unchanged
-        total.chunks += report.chunks
-        total.seconds += report.seconds
-        total.skipped += report.skipped
-        total.failed += report.failed
-    return total

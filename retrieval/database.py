@@ -12,13 +12,16 @@ import psycopg
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from retrieval.errors import ConfigurationError, DatabaseUnavailableError
+from retrieval.errors import ConfigurationError, ContentRejectedError, DatabaseUnavailableError
 
 SQL_DIRECTORY = Path(__file__).resolve().parent.parent / "sql"
 
 Connection = AsyncConnection[DictRow]
+
+_PROGRAM_LIMIT = "54"
+"""Class of SQLSTATE: a limit of Postgres, such as a text's or an array's greatest size."""
 
 
 @cache
@@ -94,8 +97,14 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (PoolTimeout, PoolClosed, psycopg.OperationalError, psycopg.InterfaceError) as exc:
-            raise self._unavailable(exc) from exc
+        except psycopg.Error as exc:
+            if isinstance(exc, psycopg.DataError) or (exc.sqlstate or "").startswith(_PROGRAM_LIMIT):
+                raise ContentRejectedError(
+                    f"the database does not take it: {exc.diag.message_primary} (SQLSTATE {exc.sqlstate})"
+                ) from exc
+            if isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError):
+                raise self._unavailable(exc) from exc
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

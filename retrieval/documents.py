@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from retrieval.database import Database, query
-from retrieval.errors import NotFoundError
+from retrieval.errors import ErasedError, NotFoundError
 from retrieval.records import Document, Revision, Scope
 
 _NIL = UUID(int=0)
@@ -44,11 +44,13 @@ async def list_documents(
 
 
 async def find_document(database: Database, document_id: UUID, *, scope: Scope) -> Document:
-    """The document of that id. Raises `NotFoundError`, the same for one that the scope may not see."""
+    """The document of that id. Raises `NotFoundError`, the same for one that the scope may not see, and `ErasedError`
+    for one that was erased."""
     row = await database.fetch_one(
         query("documents.find"), {"document_id": document_id, "principals": _principals(scope)}
     )
     if row is None:
+        await _check_not_erased(database, document_id)
         raise NotFoundError(f"there is no document {document_id}.")
     return _document(row)
 
@@ -56,12 +58,13 @@ async def find_document(database: Database, document_id: UUID, *, scope: Scope) 
 async def find_revision(
     database: Database, document_id: UUID, *, revision: int | None = None, scope: Scope
 ) -> Revision:
-    """A revision with its whole text: the newest where no number is given. Raises `NotFoundError`."""
+    """A revision with its whole text: the newest where no number is given. Raises `NotFoundError`, `ErasedError`."""
     row = await database.fetch_one(
         query("documents.revision"),
         {"document_id": document_id, "revision": revision, "principals": _principals(scope)},
     )
     if row is None:
+        await _check_not_erased(database, document_id)
         which = (
             f"document {document_id}"
             if revision is None
@@ -69,3 +72,8 @@ async def find_revision(
         )
         raise NotFoundError(f"there is no {which}, or its text is no longer kept.")
     return Revision(**{**row, "page_starts": tuple(row["page_starts"])})
+
+
+async def _check_not_erased(database: Database, document_id: UUID) -> None:
+    if await database.fetch_one(query("documents.is_erased"), {"document_id": document_id}):
+        raise ErasedError(f"document {document_id} was deleted, and its text with it.")

@@ -7,11 +7,14 @@
     ├── DatabaseUnavailableError   the database cannot be reached (retryable)
     ├── SchemaOutdatedError        the database's schema is older or newer than this release
     ├── NotFoundError              a collection, document, revision, source or key does not exist
+    │   └── ErasedError            a document did exist, and was deleted with its texts
     ├── InvalidRequestError        the caller asked for something that cannot be
     ├── IndexMismatchError         the configured embedder is not the one the index was built with
     ├── IndexMissingError          the vector store has lost an index that the database knows of
     ├── StoreUnavailableError      the vector store cannot be reached or refuses (retryable)
+    ├── ContentRejectedError       the database does not take a document's content, whatever is done
     └── ModelError                 an embedder or reranker failed while running
+        └── ModelUnavailableError  a model's server cannot be reached, or is too busy (retryable)
 
 `ingest.errors` and `generation.errors` derive from the same root.
 """
@@ -58,6 +61,10 @@ class NotFoundError(FootnoteError):
     """Something asked for by name or id does not exist, or not for this caller."""
 
 
+class ErasedError(NotFoundError):
+    """A document did exist, and was deleted with its texts."""
+
+
 class InvalidRequestError(FootnoteError):
     """The caller asked for something that cannot be: an empty question, an absurd k."""
 
@@ -78,3 +85,13 @@ class StoreUnavailableError(FootnoteError):
 
 class ModelError(FootnoteError):
     """An embedder or reranker failed while running."""
+
+
+class ModelUnavailableError(ModelError):
+    """A model's server cannot be reached, or is too busy; the same call may succeed later."""
+
+    retryable = True
+
+
+class ContentRejectedError(FootnoteError):
+    """The database does not take a document's content: one of its limits, and the same content will meet it again."""

@@ -1,4 +1,4 @@
-"""Publishing: the one road by which content enters and leaves the index.
+"""Publishing: the one road by which content enters the index (`removing.py` is the way out).
 
 A revision is published in one transaction: its text goes in, chunks, vectors and postings are exchanged, the document's
 pointer moves. Readers see the old revision or the new one, never half, never both. A chunk whose text did not change
@@ -8,9 +8,9 @@ keeps its row and its vector.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -21,7 +21,11 @@ from psycopg.types.json import Jsonb
 from retrieval.database import Connection, Database, query
 from retrieval.errors import FootnoteError, IndexMismatchError
 from retrieval.records import ChunkDraft
+from retrieval.removing import delete_chunks, forget_vectors
 from retrieval.stores import Index, VectorStore
+
+# A statement's parameters have to fit into memory several times over, on both sides.
+_CHUNKS_A_STATEMENT = 2_000
 
 
 class DocumentChangedError(FootnoteError):
@@ -43,6 +47,7 @@ class RevisionDraft:
     title: str
     text: str
     page_starts: tuple[int, ...]
+    line_boxes: bytes = b""
     chunks: tuple[ChunkDraft, ...]
     text_hashes: tuple[bytes, ...]
     content_hash: bytes
@@ -70,13 +75,10 @@ def hash_text(embedding_text: str) -> bytes:
 
 async def texts_to_embed(database: Database, draft: RevisionDraft) -> dict[bytes, str]:
     """The texts of a draft that the index has no vector for yet, by their hash, in the order of the document."""
-    row = await database.fetch_one(
-        query("publishing.find_document"), {"source_id": draft.source_id, "path": draft.path}
+    rows = await database.fetch_all(
+        query("publishing.known_chunks"), {"source_id": draft.source_id, "path": draft.path}
     )
-    known: set[bytes] = set()
-    if row is not None:
-        rows = await database.fetch_all(query("publishing.known_chunks"), {"document_id": row["id"]})
-        known = {bytes(r["text_hash"]) for r in rows}
+    known = {bytes(row["text_hash"]) for row in rows}
     return {
         text_hash: chunk.embedding_text(draft.title)
         for text_hash, chunk in zip(draft.text_hashes, draft.chunks, strict=True)
@@ -96,9 +98,7 @@ async def publish(
     Raises `DocumentChangedError` where another run changed the document in between, `DatabaseUnavailableError`.
     """
     async with database.transaction() as connection:
-        await _hold_index(connection, index)
-        parameters = _document_parameters(draft, index)
-        held = await _one(connection, "publishing.lock_document", parameters)
+        held, stored = await _hold(connection, index, draft)
         document_id: UUID = held["id"]
         if held["current_revision"] and (bytes(held["content_hash"]), held["recipe"]) == (
             draft.content_hash,
@@ -112,7 +112,9 @@ async def publish(
                 chunk_count=len(draft.chunks),
                 removed_chunks=(),
             )
-        stored = await _stored_chunks(connection, document_id)
+        if set(held["readers"]) != set(draft.readers):
+            # Before the commit, so that a store that fails here has the whole revision published again.
+            await store.set_readers(index, document_id, draft.readers)
         added = await _insert_chunks(connection, index, document_id, draft, stored, vectors)
         if added:
             ids = list(added.values())
@@ -124,31 +126,13 @@ async def publish(
                 readers=draft.readers,
                 connection=connection,
             )
-            await connection.execute(query("publishing.insert_postings"), {"chunk_ids": ids})
-        await _exchange_places(connection, document_id, draft, {**stored, **added})
+        if stored:  # places are never without their chunks
+            await connection.execute(query("publishing.clear_places"), {"document_id": document_id})
         kept = set(draft.text_hashes)
         removed = [chunk_id for text_hash, chunk_id in stored.items() if text_hash not in kept]
-        await _delete_chunks(connection, removed)
-        await connection.execute(query("publishing.supersede_revision"), {"document_id": document_id})
-        inserted = await _one(
-            connection,
-            "publishing.insert_revision",
-            {
-                "document_id": document_id,
-                "title": draft.title,
-                "text": draft.text,
-                "page_starts": list(draft.page_starts),
-                "content_hash": draft.content_hash,
-            },
-        )
-        revision: int = inserted["revision"]
-        await connection.execute(
-            query("publishing.point_document"),
-            {**parameters, "document_id": document_id, "revision": revision},
-        )
-    await store.forget(index, removed)
-    if set(held["readers"]) != set(draft.readers):
-        await store.set_readers(index, document_id, draft.readers)
+        await delete_chunks(connection, removed)
+        revision = await _publish_revision(connection, index, document_id, draft, {**stored, **added})
+    await forget_vectors(store, index, removed)
     return Published(
         document_id=document_id,
         is_new=True,
@@ -158,38 +142,30 @@ async def publish(
     )
 
 
-async def remove_document(database: Database, store: VectorStore, index: Index, document_id: UUID) -> None:
-    """Take a document out of every answer. Its revisions' texts stay for the retention time."""
-    async with database.transaction() as connection:
-        await connection.execute(query("publishing.lock_for_removal"), {"document_id": document_id})
-        removed = list((await _stored_chunks(connection, document_id)).values())
-        await _delete_chunks(connection, removed)
-        await connection.execute(query("publishing.supersede_revision"), {"document_id": document_id})
-        await connection.execute(query("publishing.mark_removed"), {"document_id": document_id})
-    await store.forget(index, removed)
+async def _hold(
+    connection: Connection, index: Index, draft: RevisionDraft
+) -> tuple[DictRow, Mapping[bytes, int]]:
+    """Hold the document's row, and keep the index from being exchanged while vectors are written to it.
 
-
-async def purge_revisions(database: Database, *, retention_days: int) -> int:
-    """Delete texts of revisions that were superseded more than `retention_days` ago; returns how many.
-
-    A removed document goes with the last of its texts.
+    Returns the row and the ids of the chunks that the document has, by the hash of their text.
     """
-    async with database.transaction() as connection:
-        cursor = await connection.execute(
-            query("publishing.purge_revisions"), {"retention_days": retention_days}
+    async with connection.pipeline():  # three statements, one way there and back
+        active = await connection.execute(query("indexes.hold_active"), {"index_id": index.id})
+        held = await connection.execute(query("publishing.lock_document"), _document_parameters(draft, index))
+        # By its path: its id is not known yet. A statement of its own, it sees what was there when the row was held.
+        stored = await connection.execute(
+            query("publishing.stored_chunks"), {"source_id": draft.source_id, "path": draft.path}
         )
-        await connection.execute(query("publishing.purge_documents"))
-        return cursor.rowcount
-
-
-async def _hold_index(connection: Connection, index: Index) -> None:
-    """Keep the index from being exchanged while vectors are written to it."""
-    cursor = await connection.execute(query("indexes.hold_active"), {"index_id": index.id})
-    if await cursor.fetchone() is None:
+        is_active = await active.fetchone() is not None
+        row = await held.fetchone()
+        chunks = await stored.fetchall()
+    if not is_active:
         raise IndexMismatchError(
             f"the index that this run writes to (built with {index.embedder}) has been replaced by "
             "`footnote reindex`. Nothing is lost: run the same command again."
         )
+    assert row is not None, "publishing.lock_document returns a row"
+    return row, {bytes(chunk["text_hash"]): chunk["id"] for chunk in chunks}
 
 
 def _document_parameters(draft: RevisionDraft, index: Index) -> dict[str, Any]:
@@ -204,11 +180,6 @@ def _document_parameters(draft: RevisionDraft, index: Index) -> dict[str, Any]:
         "mtime_ns": draft.mtime_ns,
         "recipe": draft.recipe,
     }
-
-
-async def _stored_chunks(connection: Connection, document_id: UUID) -> dict[bytes, int]:
-    cursor = await connection.execute(query("publishing.stored_chunks"), {"document_id": document_id})
-    return {bytes(row["text_hash"]): row["id"] for row in await cursor.fetchall()}
 
 
 async def _insert_chunks(
@@ -236,36 +207,43 @@ async def _insert_chunks(
         }
         for text_hash, chunk in new.items()
     ]
+    added: dict[bytes, int] = {}
+    for start in range(0, len(rows), _CHUNKS_A_STATEMENT):
+        cursor = await connection.execute(
+            query("publishing.insert_chunks"),
+            {
+                "collection_id": index.collection_id,
+                "document_id": document_id,
+                "chunks": Jsonb(rows[start : start + _CHUNKS_A_STATEMENT]),
+            },
+        )
+        added |= {bytes(row["text_hash"]): row["id"] for row in await cursor.fetchall()}
+    return added
+
+
+async def _publish_revision(
+    connection: Connection,
+    index: Index,
+    document_id: UUID,
+    draft: RevisionDraft,
+    chunk_ids: Mapping[bytes, int],
+) -> int:
+    """Insert the revision with its places and move the document's pointer to it; returns its number."""
     cursor = await connection.execute(
-        query("publishing.insert_chunks"),
-        {"collection_id": index.collection_id, "document_id": document_id, "chunks": Jsonb(rows)},
-    )
-    return {bytes(row["text_hash"]): row["id"] for row in await cursor.fetchall()}
-
-
-async def _exchange_places(
-    connection: Connection, document_id: UUID, draft: RevisionDraft, chunk_ids: Mapping[bytes, int]
-) -> None:
-    await connection.execute(query("publishing.clear_places"), {"document_id": document_id})
-    await connection.execute(
-        query("publishing.insert_places"),
+        query("publishing.publish_revision"),
         {
+            **_document_parameters(draft, index),
             "document_id": document_id,
+            "title": draft.title,
+            "text": draft.text,
+            "page_starts": list(draft.page_starts),
+            "line_boxes": draft.line_boxes,
             "chunk_ids": [chunk_ids[text_hash] for text_hash in draft.text_hashes],
             "char_starts": [chunk.char_start for chunk in draft.chunks],
             "char_ends": [chunk.char_end for chunk in draft.chunks],
         },
     )
-
-
-async def _delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> None:
-    if chunk_ids:
-        await connection.execute(query("publishing.delete_postings"), {"chunk_ids": list(chunk_ids)})
-        await connection.execute(query("publishing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
-
-
-async def _one(connection: Connection, name: LiteralString, parameters: Mapping[str, Any]) -> DictRow:
-    cursor = await connection.execute(query(name), parameters)
     row = await cursor.fetchone()
-    assert row is not None, f"{name} returns a row"
-    return row
+    assert row is not None, "the document is held"
+    revision: int = row["revision"]
+    return revision

@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 
 from retrieval.database import Connection, Database, query
 from retrieval.embedders import EmbedderIdentity
+from retrieval.errors import IndexMissingError
 from retrieval.indexes import active_index, create_index, indexes_in_state
 from retrieval.records import Collection, contextual_text
 from retrieval.stores import Index, VectorStore
@@ -40,8 +41,9 @@ async def rebuild_index(
 ) -> Index:
     """Build the collection's index for `identity` in `store` and make it the active one.
 
-    `progress` is told how many chunks are done, of how many. Raises `DatabaseUnavailableError`, `ModelError`, and what
-    the store raises; until the switch the old index stays the active one.
+    `progress` is told how many chunks are done, of how many. Raises `DatabaseUnavailableError`, `ModelError`,
+    `IndexMissingError` where the new index was dropped meanwhile, and what the store raises; until the switch the old
+    index stays the active one.
     """
     new = await _index_to_build(database, store, collection, identity)
     row = await database.fetch_one(query("indexes.count_chunks"), {"collection_id": collection.id})
@@ -49,6 +51,7 @@ async def rebuild_index(
     done = after = 0
     while True:
         async with database.transaction() as connection:
+            await _hold_building(connection, new)
             rows = await _chunks_after(connection, collection, after)
             if not rows:
                 break
@@ -77,6 +80,16 @@ async def _index_to_build(
                 await store.drop(index, connection)
                 await connection.execute(query("indexes.delete"), {"index_id": index.id})
         return begun or await create_index(connection, collection, identity, store, state="building")
+
+
+async def _hold_building(connection: Connection, index: Index) -> None:
+    """Say that somebody is building the index: `footnote doctor --repair` drops those that nobody is at work on."""
+    cursor = await connection.execute(query("indexes.hold_building"), {"index_id": index.id})
+    if await cursor.fetchone() is None:
+        raise IndexMissingError(
+            f"the index that was being built with {index.embedder} was dropped by another `footnote reindex` or by "
+            "`footnote doctor --repair`. The former index still answers: run the same command again."
+        )
 
 
 async def _chunks_after(connection: Connection, collection: Collection, after: int) -> list[DictRow]:
@@ -137,6 +150,7 @@ async def _switch(
         old = await active_index(connection, collection.id)
         if old is not None:
             await _set_state(connection, old, "retired")
+        await _hold_building(connection, new)
         after = 0
         while rows := await _chunks_after(connection, collection, after):
             await _write_missing(connection, store, new, rows, embedder)

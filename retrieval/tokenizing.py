@@ -37,6 +37,10 @@ class TextTokenizer:
         """Number of tokens of the whole `text`, without special tokens."""
         return len(self._encode(text))
 
+    def token_ends(self, text: str) -> list[int]:
+        """Where each token of the whole `text` ends, in characters, ascending, without special tokens."""
+        return [end for _, end in self._encode(text).offsets]
+
     def text_ids(self, text: str) -> list[int]:
         """Token ids of `text`, cut, with special tokens."""
         return self._finish(self._encode(text)).ids

@@ -19,11 +19,11 @@ from cronsim import CronSim, CronSimError
 
 from ingest.catalog import SourceRecord, finish_run, source_record
 from ingest.parsing import ParserPool
-from ingest.refresh import Progress, RefreshReport
+from ingest.reports import Progress, RefreshReport
 from retrieval.database import Database, query
 from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
 from service.ingestion import refresh_registered
-from service.wiring import Footnote
+from service.wiring import Intake
 
 LEASE_S = 120
 _log = logging.getLogger(__name__)
@@ -54,28 +54,28 @@ def next_due(schedule: str, *, after: datetime) -> datetime:
 
 
 async def refresh_due(
-    footnote: Footnote, pool: ParserPool, *, progress: Callable[[SourceRecord], Progress]
+    intake: Intake, pool: ParserPool, *, progress: Callable[[SourceRecord], Progress]
 ) -> AsyncIterator[RefreshedSource]:
     """Refresh sources that are due, one after the other, until none is."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{id(asyncio.current_task()):x}"
-    while claimed := await _claim(footnote.database, owner):
+    while claimed := await _claim(intake.database, owner):
         source, collection = claimed
         report, error = None, None
-        async with _holding(footnote.database, source, owner):
+        async with _holding(intake.database, source, owner):
             try:
                 report = await refresh_registered(
-                    footnote, pool, source, collection=collection, progress=progress(source)
+                    intake, pool, source, collection=collection, progress=progress(source)
                 )
             except DatabaseUnavailableError:
                 raise
             except FootnoteError as exc:
                 error = str(exc)
-                await finish_run(footnote.database, source.id, report=None, error=error)
+                await finish_run(intake.database, source.id, report=None, error=error)
         yield RefreshedSource(source=source, collection=collection, report=report, error=error)
 
 
 async def work(
-    footnote: Footnote,
+    intake: Intake,
     pool: ParserPool,
     *,
     progress: Callable[[SourceRecord], Progress],
@@ -89,12 +89,12 @@ async def work(
     """
     while True:
         try:
-            async for refreshed in refresh_due(footnote, pool, progress=progress):
+            async for refreshed in refresh_due(intake, pool, progress=progress):
                 report(refreshed)
         except DatabaseUnavailableError as exc:
             _log.warning("waiting for the database: %s", exc)
         except Exception:  # noqa: BLE001  # the worker's loop: what fails with one source is none of the others'
-            _log.exception("an unexpected fault, which is a bug in Footnote; the source is tried again later")
+            _log.exception("an unexpected fault, which is a bug in Intake; the source is tried again later")
         await asyncio.sleep(every_s)
 
 

@@ -48,6 +48,7 @@ def _expand(path: Path) -> Path:
 
 Folder = Annotated[Path, AfterValidator(_expand)]
 Reader = Annotated[str, Field(pattern=rf"^({PUBLIC}|(user|group):\S(.*\S)?)$")]
+Extension = Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
 
 
@@ -109,9 +110,29 @@ class LlmSettings(_Section):
 
 
 class ChunkingSettings(_Section):
-    """How texts are cut, in the embedder's tokens."""
+    """How texts are cut (docs/chunking.md). Sizes are in the embedder's tokens."""
 
+    method: Literal["recursive", "fixed", "sentence", "page"] = "recursive"
     max_tokens: Annotated[int, Field(ge=32, le=8192)] = 256
+    overlap_tokens: Annotated[int, Field(ge=0)] = 0
+
+
+class ParsingSettings(_Section):
+    """How files are read. OCR with Tesseract: "auto" where it is installed, "on" to insist, "off".
+
+    `unstructured` names extensions (".pdf") that the unstructured extra reads instead of Footnote's own parsers;
+    `fallback` lets it try what those cannot read.
+    """
+
+    ocr: Literal["auto", "on", "off"] = "auto"
+    ocr_languages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (
+        "eng",
+    )
+    ocr_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
+    tesseract: str | None = None
+    memory_bytes: Annotated[int, Field(ge=256 * 1024**2)] = 2 * 1024**3
+    unstructured: Annotated[tuple[Extension, ...], NoDecode, BeforeValidator(_split)] = ()
+    fallback: bool = False
 
 
 class IngestSettings(_Section):
@@ -121,6 +142,7 @@ class IngestSettings(_Section):
     parse_timeout_s: Annotated[float, Field(gt=0)] = 120.0
     parse_workers: Annotated[int, Field(ge=1, le=64)] = 2
     retention_days: Annotated[int, Field(ge=0)] = 90
+    patience_s: Annotated[float, Field(ge=0)] = 60.0
     readers: Annotated[tuple[Reader, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (PUBLIC,)
 
 
@@ -144,6 +166,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     llm: LlmSettings = LlmSettings()
     chunking: ChunkingSettings = ChunkingSettings()
+    parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()
 
     @classmethod
@@ -201,6 +224,12 @@ def _check_together(settings: Settings) -> None:
         raise ConfigurationError(
             "llm.base_url (FOOTNOTE_LLM__BASE_URL) is set, but llm.model (FOOTNOTE_LLM__MODEL) is not. Name the model "
             "that the server should answer with."
+        )
+    overlap, longest = settings.chunking.overlap_tokens, settings.chunking.max_tokens
+    if 2 * overlap >= longest:
+        raise ConfigurationError(
+            f"chunking.overlap_tokens (FOOTNOTE_CHUNKING__OVERLAP_TOKENS) is {overlap}, which is not less than half of "
+            f"chunking.max_tokens (FOOTNOTE_CHUNKING__MAX_TOKENS), {longest}. Lower the one or raise the other."
         )
     for name, chosen in (("embedder", settings.embedder), ("reranker", settings.reranker)):
         if chosen.kind != "onnx" and not chosen.model:

@@ -1,7 +1,8 @@
 """Wiring: the only place that builds things, and closes them again in the opposite order.
 
 open_database(settings)   the database alone, its server started and its schema checked
-open_footnote(settings)   everything: database, models, store, search, answers
+open_intake(settings)     what ingestion needs: database, embedder, store, parsers
+open_footnote(settings)   everything: also reranker, search, answers
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from generation.answer import answer_question
 from generation.answers import Answer, AnswerPolicy
 from generation.llms import LLM, LLMSpec, load_llm
 from ingest.chunking import ChunkPolicy
+from ingest.parsers import ParserPolicy
 from ingest.parsing import ParserPool
 from ingest.pipeline import Pipeline
 from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.collections import ensure_collection, find_collection
 from retrieval.database import Database
 from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
+from retrieval.errors import DatabaseUnavailableError
 from retrieval.indexes import ensure_index
 from retrieval.records import Hit, Scope
 from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
@@ -31,6 +34,7 @@ from retrieval.stores import StoreSpec, VectorStore, load_store
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
+from service.parsing import parser_policy
 from service.settings import Settings, runtime_directory
 
 Report = Callable[[str], None]
@@ -40,15 +44,47 @@ DEFAULT_K = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Footnote:
-    """The built service. Owned by `open_footnote`; nothing here needs closing by its users."""
+class Intake:
+    """The way into the index. Owned by `open_intake`; nothing here needs closing by its users."""
 
     settings: Settings
     database: Database
     store: VectorStore
     embedder: Embedder
-    reranker: Reranker
     embedding: EmbeddingBatcher
+    parser_policy: ParserPolicy
+
+    async def pipeline(self, collection: str, parser: ParserPool) -> Pipeline:
+        """The way of files into a collection, which is made where it does not exist."""
+        made = await ensure_collection(self.database, collection)
+        return Pipeline(
+            database=self.database,
+            store=self.store,
+            index=await ensure_index(self.database, made, self.embedder.identity, self.store),
+            parser=parser,
+            parser_policy=self.parser_policy,
+            embedder=self.embedder,
+            document_embedder=self.embedding,
+            chunk_policy=chunk_policy(self.settings),
+            max_file_bytes=self.settings.ingest.max_file_bytes,
+        )
+
+    def parser_pool(self) -> ParserPool:
+        """Worker processes that parse; to be entered and left by the caller."""
+        return ParserPool(
+            self.parser_policy,
+            workers=self.settings.ingest.parse_workers,
+            time_limit_s=self.settings.ingest.parse_timeout_s,
+            longest_s=self.settings.parsing.ocr_timeout_s,
+            memory_limit_bytes=self.settings.parsing.memory_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footnote(Intake):
+    """The built service: the way in, and the way to answers. Owned by `open_footnote`."""
+
+    reranker: Reranker
     scoring: ScoringBatcher
     searcher: Searcher
     llm: LLM | None
@@ -77,26 +113,6 @@ class Footnote:
             policy=self.answer_policy,
         )
 
-    async def pipeline(self, collection: str, parser: ParserPool) -> Pipeline:
-        """The way of files into a collection, which is made where it does not exist."""
-        made = await ensure_collection(self.database, collection)
-        return Pipeline(
-            database=self.database,
-            store=self.store,
-            index=await ensure_index(self.database, made, self.embedder.identity, self.store),
-            parser=parser,
-            embedder=self.embedder,
-            document_embedder=self.embedding,
-            chunk_policy=ChunkPolicy(max_tokens=self.settings.chunking.max_tokens),
-            max_file_bytes=self.settings.ingest.max_file_bytes,
-        )
-
-    def parser_pool(self) -> ParserPool:
-        """Worker processes that parse; to be entered and left by the caller."""
-        return ParserPool(
-            workers=self.settings.ingest.parse_workers, time_limit_s=self.settings.ingest.parse_timeout_s
-        )
-
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, report: Report) -> AsyncIterator[Database]:
@@ -111,8 +127,8 @@ async def open_database(settings: Settings, *, report: Report) -> AsyncIterator[
             )
             await asyncio.to_thread(server.__enter__)
             stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
+            await asyncio.to_thread(_migrate, server)
             dsn = server.dsn
-            await asyncio.to_thread(migrate, dsn)
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(server)))
         else:
             dsn = settings.database.dsn.get_secret_value()
@@ -120,6 +136,16 @@ async def open_database(settings: Settings, *, report: Report) -> AsyncIterator[
         yield await stack.enter_async_context(
             Database(dsn, max_connections=settings.database.max_connections)
         )
+
+
+def _migrate(server: EmbeddedPostgres) -> None:
+    """Bring the schema up to date, on a server that may die at it."""
+    try:
+        migrate(server.dsn)
+    except DatabaseUnavailableError:
+        if not server.ensure_running():
+            raise  # it lives, and has its reasons
+        migrate(server.dsn)
 
 
 async def _keep_running(server: EmbeddedPostgres, *, every_s: float = 2.0) -> None:
@@ -134,34 +160,54 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
+async def open_intake(settings: Settings, *, report: Report, deferred: bool = True) -> AsyncIterator[Intake]:
+    """What ingestion needs: the database, the store and the embedder, but no model that only answers need.
+
+    `deferred`: the embedder's files are verified, and loaded when there is something to embed.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings, report=report))
+        embedder = await asyncio.to_thread(
+            lambda: load_embedder(embedder_spec(settings, report, deferred=deferred))
+        )
+        stack.callback(embedder.close)
+        store = load_store(store_spec(settings))
+        stack.push_async_callback(store.close)
+        yield Intake(
+            settings=settings,
+            database=database,
+            store=store,
+            embedder=embedder,
+            embedding=await stack.enter_async_context(EmbeddingBatcher(embedder)),
+            parser_policy=await asyncio.to_thread(parser_policy, settings.parsing),
+        )
+
+
+@asynccontextmanager
 async def open_footnote(settings: Settings, *, report: Report) -> AsyncIterator[Footnote]:
     """The whole service, ready to ingest, search and answer."""
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, report=report))
-        embedder = await asyncio.to_thread(lambda: load_embedder(embedder_spec(settings, report)))
-        stack.callback(embedder.close)
+        intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
         reranker = await asyncio.to_thread(lambda: load_reranker(reranker_spec(settings, report)))
         stack.callback(reranker.close)
-        store = load_store(store_spec(settings))
-        stack.push_async_callback(store.close)
-        embedding = await stack.enter_async_context(EmbeddingBatcher(embedder))
         scoring = await stack.enter_async_context(ScoringBatcher(reranker))
         llm = None if (spec := llm_spec(settings)) is None else load_llm(spec)
         if llm is not None:
             stack.push_async_callback(llm.close)
         yield Footnote(
             settings=settings,
-            database=database,
-            store=store,
-            embedder=embedder,
+            database=intake.database,
+            store=intake.store,
+            embedder=intake.embedder,
+            embedding=intake.embedding,
+            parser_policy=intake.parser_policy,
             reranker=reranker,
-            embedding=embedding,
             scoring=scoring,
             searcher=Searcher(
-                database=database,
-                store=store,
-                embedder=embedder,
-                query_embedder=embedding,
+                database=intake.database,
+                store=intake.store,
+                embedder=intake.embedder,
+                query_embedder=intake.embedding,
                 reranker=scoring if settings.reranker.enabled else None,
                 policy=SearchPolicy(
                     rerank_candidates=settings.reranker.candidates, rerank_weight=settings.reranker.weight
@@ -172,7 +218,15 @@ async def open_footnote(settings: Settings, *, report: Report) -> AsyncIterator[
         )
 
 
-def embedder_spec(settings: Settings, report: Report) -> EmbedderSpec:
+def chunk_policy(settings: Settings) -> ChunkPolicy:
+    """How texts are cut under these settings."""
+    chosen = settings.chunking
+    return ChunkPolicy(
+        method=chosen.method, max_tokens=chosen.max_tokens, overlap_tokens=chosen.overlap_tokens
+    )
+
+
+def embedder_spec(settings: Settings, report: Report, *, deferred: bool = False) -> EmbedderSpec:
     """The embedder that the settings name, its weights found or fetched."""
     chosen = settings.embedder
     return EmbedderSpec(
@@ -180,6 +234,7 @@ def embedder_spec(settings: Settings, report: Report) -> EmbedderSpec:
         model=chosen.model,
         weights=_weights(EMBEDDER_PIN, settings, report) if chosen.kind == "onnx" else None,
         threads=chosen.threads or len(os.sched_getaffinity(0)),
+        deferred=deferred,
         device=chosen.device,
         precision=chosen.precision,
     )

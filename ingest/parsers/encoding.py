@@ -13,7 +13,8 @@ import string
 
 import charset_normalizer
 
-from ingest.errors import ParseError
+from ingest.errors import NoTextError, ParseError
+from ingest.parsers.text import clean, has_visible_text
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -69,6 +70,19 @@ def decode(content: bytes, *, file_name: str, declared: str | None = None) -> st
     text = _decoded(content, declared)
     if text is None or _looks_binary(text):
         raise ParseError(f"{file_name} looks binary, not text, in any of the encodings tried")
+    return text
+
+
+def read_text(content: bytes, *, file_name: str, declared: str | None = None) -> str:
+    """The text of a file that is text, `clean`; for parsers of formats that people write in an editor.
+
+    Raises `ParseError` for what is empty or no text, `NoTextError` for what leaves no mark on paper.
+    """
+    if not content:
+        raise ParseError(f"{file_name} is empty")
+    text = clean(decode(content, file_name=file_name, declared=declared))
+    if not has_visible_text(text):
+        raise NoTextError(f"{file_name} contains no text")
     return text
 
 

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from ingest.errors import ParseError
 from ingest.parsers import Block, ParsedDocument
-from ingest.parsers.encoding import decode
-from ingest.parsers.text import clean, has_visible_text, paragraph_spans
+from ingest.parsers.encoding import read_text
+from ingest.parsers.text import paragraph_spans
 
 
 class PlainParser:
     """Reads text files."""
 
-    name = "plain/1"
-    extensions = frozenset({".txt", ".text", ".log"})
-
     def parse(self, content: bytes, *, file_name: str) -> ParsedDocument:
         """Parse a text file; raises `ParseError` if it is empty, or binary."""
-        if not content:
-            raise ParseError(f"{file_name} is empty")
-        text = clean(decode(content, file_name=file_name))
-        if not has_visible_text(text):
-            raise ParseError(f"{file_name} contains no text")
+        text = read_text(content, file_name=file_name)
         blocks = tuple(
             Block(kind="paragraph", char_start=start, char_end=end)
             for start, end in paragraph_spans(text, 0, len(text))

@@ -86,31 +86,35 @@ class TextBuilder:
 
     def append(
         self, kind: BlockKind, text: str, *, level: int | None = None, heading: str | None = None
-    ) -> None:
-        """Append one block; blank text is left out. `text` is cleaned, and its outer white space dropped.
+    ) -> Block | None:
+        """Append one block and return it; blank text is left out, and None returned.
 
-        A code block keeps the indentation of its first line. A heading without `heading` is its own text.
+        `text` is cleaned, and its outer white space dropped. A code block keeps the indentation of its first line. A
+        heading without `heading` is its own text; a table's `heading` is its header row.
         """
         block_text = clean(text)
         block_text = block_text.strip("\n").rstrip(_EDGES) if kind == "code" else block_text.strip(_EDGES)
         if not block_text.strip(_EDGES):
-            return
+            return None
         self._separate(kind)
         char_start = self._length + len(block_text) - len(block_text.lstrip())
         self._write(block_text)
-        if kind == "heading":
-            heading = one_line(clean(heading or block_text))
-        self._blocks.append(
-            Block(kind=kind, char_start=char_start, char_end=self._length, level=level, heading=heading)
-        )
+        if heading is not None or kind == "heading":
+            heading = one_line(clean(heading or block_text)) or None
+        block = Block(kind=kind, char_start=char_start, char_end=self._length, level=level, heading=heading)
+        self._blocks.append(block)
+        return block
 
-    def build(self, *, title: str | None, media_type: str, notes: Sequence[str] = ()) -> ParsedDocument:
+    def build(
+        self, *, title: str | None, media_type: str, notes: Sequence[str] = (), line_boxes: bytes = b""
+    ) -> ParsedDocument:
         """The document as appended so far. A blank title counts as none."""
         self._start_waiting_pages()
         return ParsedDocument(
             text="".join(self._parts),
             blocks=tuple(self._blocks),
             page_starts=tuple(self._page_starts),
+            line_boxes=line_boxes,
             title=one_line(clean(title)) or None if title else None,
             media_type=media_type,
             notes=tuple(notes),

@@ -39,11 +39,20 @@ class Unlisted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Everything a source holds, in path order."""
+    """Everything a source holds, in path order.
+
+    device: the file system on which the source's root lies, where it is a folder.
+    """
 
     files: tuple[FoundFile, ...]
     skipped: tuple[Skipped, ...]
     unlisted: tuple[Unlisted, ...]
+    device: int | None = None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there was nothing at all to list."""
+        return not (self.files or self.skipped or self.unlisted)
 
 
 class Source(Protocol):

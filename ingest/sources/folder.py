@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -22,10 +23,26 @@ from retrieval.errors import InvalidRequestError
 # Postgres indexes paths, and an index entry has to fit a third of a page.
 _LONGEST_PATH_BYTES = 2_000
 
+# In what steps file systems keep times, at most: of the kernel's clock where they keep parts of a second (10 ms, here
+# doubled), else of two seconds (FAT).
+_FINE_STEP_NS = 20_000_000
+_COARSE_STEP_NS = 2_000_000_000
+
 
 def printable_path(path: str) -> str:
     """Return an operating-system path as Unicode, each undecodable byte as %XX."""
     return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
+
+
+def settling_time_s(mtime_ns: int, now_ns: int) -> float:
+    """Return how long to wait until a file that was written at `mtime_ns` may be read.
+
+    An edit right after the reading could bear the same time, and one that keeps the size would then never be seen. A
+    time in the near future is that of a file server's clock; one further off cannot be met by accident.
+    """
+    step_ns = _FINE_STEP_NS if mtime_ns % 1_000_000_000 else _COARSE_STEP_NS
+    age_ns = now_ns - mtime_ns
+    return (step_ns - age_ns) / 1e9 if -step_ns < age_ns < step_ns else 0.0
 
 
 class FolderSource:
@@ -58,6 +75,7 @@ class FolderSource:
             files=tuple(sorted(listing.files, key=lambda found: found.path)),
             skipped=tuple(listing.skipped),
             unlisted=tuple(listing.unlisted),
+            device=status.st_dev if stat.S_ISDIR(status.st_mode) and not below else None,
         )
 
     def _refuse_way(self, below: str) -> str | None:
@@ -153,6 +171,7 @@ class FolderSource:
         listing.skipped.append(Skipped(path=shown, reason=reason))
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
+        time.sleep(settling_time_s(found.mtime_ns, time.time_ns()))
         return _read(found, max_bytes)
 
 

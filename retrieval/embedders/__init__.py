@@ -67,6 +67,10 @@ class Embedder(Protocol):
         """Number of tokens of `text`, without special tokens."""
         ...
 
+    def token_ends(self, text: str) -> Sequence[int]:
+        """Where each token of `text` ends, in characters, ascending, without special tokens."""
+        ...
+
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, in order, as unit rows: float32 of shape (len(texts), dimension)."""
         ...
@@ -86,6 +90,7 @@ class EmbedderSpec:
     model: for "sentence_transformer", a local folder or a hub name; for "onnx", unused.
     weights: the folder that holds the ONNX model's files (see `retrieval.weights`).
     threads: CPU sessions run side by side (onnx).
+    deferred: load the model when it is first used; what is wrong with its files is told at once (onnx).
     device / precision: for "sentence_transformer": "cuda", "cpu" or None (the best there is); "fp32", "bf16", "fp16".
     """
 
@@ -93,6 +98,7 @@ class EmbedderSpec:
     model: str = ""
     weights: Path | None = None
     threads: int = 1
+    deferred: bool = False
     device: str | None = None
     precision: str = "fp32"
 
@@ -104,7 +110,7 @@ def load_embedder(spec: EmbedderSpec) -> Embedder:
             from retrieval.embedders.onnx import OnnxEmbedder
 
             assert spec.weights is not None, "the onnx embedder needs a weights folder"
-            return OnnxEmbedder(spec.weights, threads=spec.threads)
+            return OnnxEmbedder(spec.weights, threads=spec.threads, deferred=spec.deferred)
         case "sentence_transformer":
             from retrieval.embedders.sentence_transformer import SentenceTransformerEmbedder
 

@@ -103,6 +103,9 @@ class SentenceTransformerEmbedder:
     def count_tokens(self, text: str) -> int:
         return self._tokenizer.count(text)
 
+    def token_ends(self, text: str) -> list[int]:
+        return self._tokenizer.token_ends(text)
+
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
             return np.empty((0, self.identity.dimension), dtype=np.float32)

@@ -6,6 +6,7 @@ and search drops it; it must never lose one that is current.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,26 @@ class Index:
                 f"these have {vectors.shape[-1]}. Configure that embedder again, or build the index anew: "
                 "footnote reindex."
             )
+
+    def measure(self, vector: NDArray[np.float32]) -> float:
+        """The length of a vector; nan where it is not finite or not of this index's dimension."""
+        if vector.shape != (self.dimension,) or not np.isfinite(vector).all():
+            return math.nan
+        return float(np.linalg.norm(vector))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldVector:
+    """What a store holds for a chunk.
+
+    norm: the vector's length; nan where it is not finite or not of the index's dimension, None where nobody measured.
+    document_id, readers: the store's copies; None where it keeps none.
+    """
+
+    chunk_id: int
+    norm: float | None = None
+    document_id: UUID | None = None
+    readers: frozenset[str] | None = None
 
 
 class VectorStore(Protocol):
@@ -94,6 +115,20 @@ class VectorStore(Protocol):
         ...
 
     async def count(self, index: Index, connection: Connection) -> int: ...
+
+    async def holdings(
+        self, index: Index, *, after: int, limit: int, measured: bool, connection: Connection
+    ) -> list[HeldVector]:
+        """The first `limit` chunks above the id `after` of which the index holds a vector, in the order of their ids.
+        `measured`: with their norms, for which a store that lives elsewhere may have to send the vectors.
+
+        Raises `IndexMissingError` where the store has lost the index.
+        """
+        ...
+
+    async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
+        """Drop given vectors, whether or not their chunks exist; inside the caller's transaction where that can be."""
+        ...
 
     async def close(self) -> None: ...
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from retrieval.database import Connection
 from retrieval.errors import IndexMissingError
 from retrieval.records import Scope
-from retrieval.stores import Index, StoreKind
+from retrieval.stores import HeldVector, Index, StoreKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,23 @@ class MemoryStore:
 
     async def count(self, index: Index, connection: Connection) -> int:
         return len(self._held(index).vectors)
+
+    async def holdings(
+        self, index: Index, *, after: int, limit: int, measured: bool, connection: Connection
+    ) -> list[HeldVector]:
+        held = self._held(index)
+        return [
+            HeldVector(
+                chunk_id=chunk_id,
+                norm=index.measure(held.vectors[chunk_id]) if measured else None,
+                document_id=held.documents[chunk_id],
+                readers=held.readers[held.documents[chunk_id]],
+            )
+            for chunk_id in sorted(i for i in held.vectors if i > after)[:limit]
+        ]
+
+    async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
+        await self.forget(index, chunk_ids)
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -14,8 +14,9 @@ from pgvector import HalfVector
 from psycopg import sql
 
 from retrieval.database import Connection
+from retrieval.errors import IndexMissingError
 from retrieval.records import Scope
-from retrieval.stores import Index, StoreKind
+from retrieval.stores import HeldVector, Index, StoreKind
 
 # Vectors of up to 8,000 bytes stay in the row, which has to fit a page: a scan that fetched each from TOAST would be
 # many times slower.
@@ -32,11 +33,7 @@ class PgvectorStore:
     kind: StoreKind = "pgvector"
 
     async def create(self, index: Index, connection: Connection) -> None:
-        cursor = await connection.execute(
-            "SELECT to_regclass(%(name)s) AS found", {"name": f"vectors_{index.id}"}
-        )
-        row = await cursor.fetchone()
-        if row is not None and row["found"] is not None:
+        if await self._exists(index, connection):
             return
         await connection.execute(
             sql.SQL(
@@ -51,6 +48,13 @@ class PgvectorStore:
                     table=_table(index)
                 )
             )
+
+    async def _exists(self, index: Index, connection: Connection) -> bool:
+        cursor = await connection.execute(
+            "SELECT to_regclass(%(name)s) AS found", {"name": f"vectors_{index.id}"}
+        )
+        row = await cursor.fetchone()
+        return row is not None and row["found"] is not None
 
     async def drop(self, index: Index, connection: Connection) -> None:
         await connection.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(table=_table(index)))
@@ -120,6 +124,35 @@ class PgvectorStore:
         )
         row = await cursor.fetchone()
         return 0 if row is None else int(row["n"])
+
+    async def holdings(
+        self, index: Index, *, after: int, limit: int, measured: bool, connection: Connection
+    ) -> list[HeldVector]:
+        # Asked first: to fail on a missing table would end the caller's transaction.
+        if not await self._exists(index, connection):
+            raise IndexMissingError(
+                f"the database has lost the table 'vectors_{index.id}', which held the vectors of index {index.id}. "
+                "Restore it from a backup, or build the index anew: footnote reindex."
+            )
+        # Always measured: the server does it, and what a vector may not be is refused by its type, save in a table
+        # that was made for another dimension.
+        cursor = await connection.execute(
+            sql.SQL(
+                "SELECT chunk_id, CASE WHEN vector_dims(embedding) = {dimension} THEN l2_norm(embedding)"
+                " ELSE 'nan' END AS norm FROM {table}"
+                " WHERE chunk_id > %(after)s ORDER BY chunk_id LIMIT %(limit)s"
+            ).format(table=_table(index), dimension=sql.Literal(index.dimension)),
+            {"after": after, "limit": limit},
+        )
+        return [
+            HeldVector(chunk_id=row["chunk_id"], norm=float(row["norm"])) for row in await cursor.fetchall()
+        ]
+
+    async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
+        await connection.execute(
+            sql.SQL("DELETE FROM {table} WHERE chunk_id = ANY(%(chunk_ids)s)").format(table=_table(index)),
+            {"chunk_ids": list(chunk_ids)},
+        )
 
     async def close(self) -> None:
         """Nothing to close: connections belong to the caller."""

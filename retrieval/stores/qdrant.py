@@ -25,7 +25,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from retrieval.database import Connection
 from retrieval.errors import ConfigurationError, FootnoteError, IndexMissingError, StoreUnavailableError
 from retrieval.records import Scope
-from retrieval.stores import Index, StoreKind
+from retrieval.stores import HeldVector, Index, StoreKind
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ _TIMEOUT_S = 30
 # equals than this (the same text in a thousand documents) it is Qdrant that chooses.
 _MAX_TIES = 1_000
 
+_NOBODY = UUID(int=0)
+
 
 def _name(index: Index) -> str:
     return f"footnote_{index.id}"
@@ -45,6 +47,24 @@ def _name(index: Index) -> str:
 
 def _has_id(chunk_ids: Sequence[int]) -> models.Filter:
     return models.Filter(must=[models.HasIdCondition(has_id=list(chunk_ids))])
+
+
+def _held(index: Index, point: models.Record) -> HeldVector:
+    payload = point.payload or {}
+    try:
+        document_id = UUID(str(payload.get("document_id")))
+    except ValueError:
+        document_id = _NOBODY
+    readers = payload.get("readers")
+    norm = None
+    if point.vector is not None:
+        norm = index.measure(np.asarray(point.vector, dtype=np.float32))
+    return HeldVector(
+        chunk_id=int(point.id),
+        norm=norm,
+        document_id=document_id,
+        readers=frozenset(readers if isinstance(readers, list) else ()),
+    )
 
 
 def _readable_by(scope: Scope) -> models.Filter | None:
@@ -228,6 +248,26 @@ class QdrantStore:
     async def count(self, index: Index, connection: Connection) -> int:
         async with self._asking(index):
             return (await self._client.count(_name(index), exact=True)).count
+
+    async def holdings(
+        self, index: Index, *, after: int, limit: int, measured: bool, connection: Connection
+    ) -> list[HeldVector]:
+        held: list[HeldVector] = []
+        start: models.ExtendedPointId | None = after + 1
+        async with self._asking(index):
+            while start is not None and len(held) < limit:
+                points, start = await self._client.scroll(
+                    _name(index),
+                    limit=min(limit - len(held), _POINTS_A_REQUEST if measured else _IDS_A_REQUEST),
+                    offset=start,
+                    with_payload=True,
+                    with_vectors=measured,
+                )
+                held += [_held(index, point) for point in points]
+        return held
+
+    async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
+        await self.forget(index, chunk_ids)
 
     async def close(self) -> None:
         await self._client.close()

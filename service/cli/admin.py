@@ -8,17 +8,20 @@ from uuid import UUID
 
 import typer
 
-from ingest.catalog import Failure, list_failures
+from ingest.failures import Failure, count_failures, list_failures
 from retrieval.collections import allow_outside, find_collection, list_collections
 from retrieval.database import Database
 from retrieval.reindexing import rebuild_index
 from retrieval.stores import Index
-from service.cli.display import note, one_line, print_json, show_table, stdout
-from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_footnote
+from service.cli.display import count, note, one_line, print_json, show_table, stdout
+from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_intake
 from service.keys import create_key, list_keys, revoke_key
 from service.migrations import migrate as apply_migrations
 from service.settings import load_settings
-from service.wiring import Footnote
+from service.wiring import Intake
+
+_FAILURES_SHOWN = 100
+_ALL = 2**31
 
 
 def register(app: typer.Typer) -> None:
@@ -55,17 +58,17 @@ def reindex(collection: CollectionOption = "default", as_json: JsonOption = Fals
     From the stored chunks: no file is read again. Questions are answered from the old index until the switch.
     """
 
-    async def run(footnote: Footnote) -> Index:
+    async def run(intake: Intake) -> Index:
         return await rebuild_index(
-            footnote.database,
-            footnote.store,
-            await find_collection(footnote.database, collection),
-            footnote.embedder.identity,
-            footnote.embedding,
+            intake.database,
+            intake.store,
+            await find_collection(intake.database, collection),
+            intake.embedder.identity,
+            intake.embedding,
             progress=lambda done, total: note(f"{collection}: {done} of {total} chunks"),
         )
 
-    index = with_footnote(run)
+    index = with_intake(run)
     if as_json:
         print_json({"index": index.id, "embedder": index.embedder, "store": index.store})
     else:
@@ -80,12 +83,24 @@ async def _nothing(database: Database) -> None:
 def status(as_json: JsonOption = False) -> int:
     """What is in the index, and which files could not be taken in."""
 
-    async def run(database: Database) -> tuple[list[dict[str, Any]], list[Failure]]:
-        return await list_collections(database), await list_failures(database)
+    async def run(database: Database) -> tuple[list[dict[str, Any]], list[Failure], int]:
+        # A person sees the newest; a program all.
+        limit = _ALL if as_json else _FAILURES_SHOWN
+        return (
+            await list_collections(database),
+            await list_failures(database, limit=limit),
+            await count_failures(database),
+        )
 
-    collections, failures = with_database(run)
+    collections, failures, failed = with_database(run)
     if as_json:
-        print_json({"collections": collections, "failures": [asdict(failure) for failure in failures]})
+        print_json(
+            {
+                "collections": collections,
+                "failed": failed,
+                "failures": [asdict(failure) for failure in failures],
+            }
+        )
         return 0
     show_table(
         ("collection", "documents", "chunks", "passages may go outside"),
@@ -95,20 +110,24 @@ def status(as_json: JsonOption = False) -> int:
         ),
     )
     if failures:
-        stdout().print("Files that could not be taken in:", style="bold")
+        stdout().print(f"{count(failed, 'file')} could not be taken in:", style="bold")
         show_table(
-            ("collection", "file", "reason", "tries", "when"),
+            ("collection", "file", "reason", "tries", "tried again", "when"),
             (
                 (
                     failure.collection,
                     one_line(f"{failure.location}/{failure.path}"),
                     failure.error,
                     failure.attempts,
+                    "by the next run" if failure.retryable else "once it changes",
                     f"{failure.failed_at:%Y-%m-%d %H:%M}",
                 )
                 for failure in failures
             ),
         )
+        if failed > len(failures):
+            note(f"… and {failed - len(failures):,} more; --json lists them all.")
+        note("To try them all again now: footnote ingest --retry-failed")
     return 0
 
 

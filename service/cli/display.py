@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,11 +23,13 @@ from rich.progress import (
 from rich.table import Table
 
 from generation.answers import Answer
-from ingest.refresh import RefreshReport
+from ingest.reports import Fate, Manifest, RefreshReport
 from retrieval.records import Hit
 
 # Lists of files that are shown whole; longer ones are cut with a count and a word on how to see the rest.
 _SHOWN = 20
+# In a pipe, which may be a log.
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 def stderr() -> Console:
@@ -75,7 +78,7 @@ def count(number: int, noun: str) -> str:
 
 
 class IngestProgress:
-    """Bars on a terminal, plain lines in a pipe: at most one line a second or every hundred files."""
+    """Bars on a terminal, a plain line every few seconds in a pipe."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -85,14 +88,17 @@ class IngestProgress:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[chunks]} chunks, {task.fields[failed]} failed"),
+            TextColumn(
+                "{task.fields[chunks]:,} chunks ({task.fields[rate]:.0f}/s), {task.fields[failed]} failed"
+            ),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task(label, total=None, chunks=0, failed=0)
+        self._task = self._bar.add_task(label, total=None, chunks=0, rate=0.0, failed=0)
         self._files = self._done = self._chunks = self._failed = 0
+        self._started = self._told = time.monotonic()
 
     def __enter__(self) -> IngestProgress:
         self._bar.start()
@@ -108,21 +114,33 @@ class IngestProgress:
 
     def planned(self, *, files: int) -> None:
         self._files = files
+        self._started = self._told = time.monotonic()
         self._bar.update(self._task, total=files)
         if not self._console.is_terminal and files:
             note(f"{self._label}: {count(files, 'file')} to take in")
 
-    def finished(
-        self, path: str, outcome: Literal["added", "updated", "unchanged", "failed"], chunks: int
-    ) -> None:
+    def finished(self, path: str, fate: Fate, chunks: int) -> None:
         self._done += 1
         self._chunks += chunks
-        self._failed += outcome == "failed"
-        self._bar.update(self._task, advance=1, chunks=self._chunks, failed=self._failed)
-        if not self._console.is_terminal and self._done % 100 == 0:
+        self._failed += fate == "failed"
+        now = time.monotonic()
+        rate = self._chunks / max(now - self._started, 1e-3)
+        self._bar.update(self._task, advance=1, chunks=self._chunks, rate=rate, failed=self._failed)
+        if not self._console.is_terminal and now - self._told >= _SECONDS_BETWEEN_LINES:
+            self._told = now
+            left = (now - self._started) / self._done * (self._files - self._done)
             note(
-                f"{self._label}: {self._done} of {self._files} files, {self._chunks} chunks, {self._failed} failed"
+                f"{self._label}: {self._done:,} of {self._files:,} files, {self._chunks:,} chunks "
+                f"({rate:.0f} a second), {self._failed:,} failed, {_duration(left)} left"
             )
+
+
+def _duration(seconds: float) -> str:
+    """ "40 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def show_report(report: RefreshReport, *, dry_run: bool) -> None:
@@ -130,6 +148,7 @@ def show_report(report: RefreshReport, *, dry_run: bool) -> None:
     figures = {
         "added": report.added,
         "updated": report.updated,
+        "renamed": report.renamed,
         "removed": report.removed,
         "unchanged": report.unchanged,
         "skipped": len(report.skipped),
@@ -144,8 +163,22 @@ def show_report(report: RefreshReport, *, dry_run: bool) -> None:
         show_table(list(figures), [list(figures.values())])
     else:
         console.print(", ".join(f"{value} {name}" for name, value in figures.items()))
+    if report.manifest is not None:
+        _show_manifest(console, report.manifest)
     _show_list(console, "Skipped", [(entry.path, entry.reason) for entry in report.skipped])
     _show_list(console, "Failed", [(entry.path, entry.error) for entry in report.failed])
+
+
+def _show_manifest(console: Console, manifest: Manifest) -> None:
+    """Every path that a plan touches, one a line, by what would become of it."""
+    lines = [
+        *(f"add     {one_line(path)}" for path in manifest.added),
+        *(f"update  {one_line(path)}" for path in manifest.updated),
+        *(f"rename  {one_line(before)} → {one_line(after)}" for before, after in manifest.renamed),
+        *(f"remove  {one_line(path)}" for path in manifest.removed),
+    ]
+    for line in lines:
+        console.print(f"  {line}", markup=False)
 
 
 def _show_list(console: Console, title: str, entries: Sequence[tuple[str, str]]) -> None:

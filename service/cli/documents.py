@@ -13,8 +13,10 @@ from retrieval.collections import find_collection
 from retrieval.database import Database
 from retrieval.documents import find_document, find_revision, list_documents
 from retrieval.records import Document, Revision, Scope
-from service.cli.display import one_line, print_json, show_table
+from service.cli.display import note, one_line, print_json, show_table
 from service.cli.options import CollectionOption, JsonOption, with_database
+from service.deleting import Deleted, delete_document
+from service.settings import load_settings
 
 _PAGE = 500
 IdArgument = Annotated[
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     commands.command("list")(list_all)
     commands.command("show")(show)
     commands.command("text")(text)
+    commands.command("delete")(delete)
     app.add_typer(commands, name="documents")
 
 
@@ -86,4 +89,38 @@ def text(
     # Bytes, so that no terminal setting and no newline translation changes a character.
     sys.stdout.buffer.write(with_database(run).text.encode("utf-8"))
     sys.stdout.buffer.flush()
+    return 0
+
+
+def delete(
+    document_id: IdArgument,
+    keep_out: Annotated[
+        bool, typer.Option("--keep-out", help="Exclude its file from its source from now on.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Delete a document from the index with all of its texts. Its file is left alone."""
+    settings = load_settings()
+
+    async def run(database: Database) -> Deleted:
+        return await delete_document(database, settings, document_id, keep_out=keep_out)
+
+    deleted = with_database(run)
+    if as_json:
+        print_json(
+            {
+                "id": deleted.document.id,
+                "path": deleted.document.path,
+                "comes_back": deleted.comes_back,
+            }
+        )
+        return 0
+    note(
+        f"Deleted {one_line(deleted.document.path)} with all of its texts; citations to it are answered with 410."
+    )
+    if deleted.comes_back:
+        note(
+            f"Its file is still in {one_line(deleted.location)}, so the next refresh takes it in again as a new "
+            "document: delete the file, or delete the document with --keep-out."
+        )
     return 0

@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from ingest.errors import SourceUnavailableError
-from ingest.refresh import RefreshReport, count_outcomes
+from ingest.reports import RefreshReport, add_up
 from retrieval.database import Database
+from retrieval.errors import InvalidRequestError
 from service.cli.display import IngestProgress, note, print_json, show_report
-from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_footnote
-from service.ingestion import SourceRules, failed_path, ingest_path, plan_path
+from service.cli.options import JsonOption, parse_principals, with_database, with_intake
+from service.ingestion import failed_path, ingest_path, plan_path, retry_failed
 from service.settings import load_settings
-from service.wiring import Footnote
+from service.targets import SourceRules
+from service.wiring import Intake
+
+_DEFAULT_COLLECTION = "default"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +28,21 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     # readable=False: a path that may not be read is a failure to report beside the others, not wrong usage.
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders or files.", readable=False)],
-    collection: CollectionOption = "default",
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="Folders or files.", readable=False)
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", help="The collection.", show_default=_DEFAULT_COLLECTION)
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Say what would be done, path by path, and do nothing.")
+    ] = False,
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Try again what failed before for a reason that lasts; without PATH wherever something failed.",
+        ),
     ] = False,
     include: Annotated[
         list[str] | None, typer.Option(help="Take in only files that match, as in .gitignore; repeatable.")
@@ -35,23 +50,66 @@ def ingest(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave out what matches, as in .gitignore; repeatable.")
     ] = None,
+    no_rules: Annotated[
+        bool, typer.Option("--no-rules", help="Forget what was said with --include and --exclude before.")
+    ] = False,
     readers: Annotated[
         str | None, typer.Option(help="Who may read: user:ann,group:hr or public (the default).")
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Make the index equal to folders or files: new ones in, changed ones replaced, vanished ones out."""
-    # An option that was not given keeps what the source already has.
-    rules = SourceRules(include=include or None, exclude=exclude or None, readers=parse_principals(readers))
-    reports = _plan_all(paths, collection, rules) if dry_run else _ingest_all(paths, collection, rules)
-    total = count_outcomes(reports)
+    rules = _rules(include, exclude, readers, no_rules=no_rules)
+    _check(paths, rules, dry_run=dry_run, retry=retry)
+    if not paths:
+        reports = _retry_all(collection)
+    elif dry_run:
+        reports = _plan_all(paths, collection or _DEFAULT_COLLECTION, rules)
+    else:
+        reports = _ingest_all(paths, collection or _DEFAULT_COLLECTION, rules, retry=retry)
+    total = add_up(reports)
     if as_json:
         print_json(total.as_json())
     else:
         show_report(total, dry_run=dry_run)
-        if not (total.added or total.updated or total.unchanged or total.failed or total.removed):
+        if not paths and not reports:
+            note("No file has failed: there is nothing to try again.")
+        elif not (
+            total.added or total.updated or total.renamed or total.unchanged or total.failed or total.removed
+        ):
             note("There is nothing here that Footnote could take in.")
     return 1 if total.failed else 0
+
+
+def _rules(
+    include: list[str] | None, exclude: list[str] | None, readers: str | None, *, no_rules: bool
+) -> SourceRules:
+    """An option that was not given keeps what the source already has."""
+    forgotten: list[str] | None = [] if no_rules else None
+    return SourceRules(
+        include=include or forgotten, exclude=exclude or forgotten, readers=parse_principals(readers)
+    )
+
+
+def _check(paths: list[Path] | None, rules: SourceRules, *, dry_run: bool, retry: bool) -> None:
+    if not paths and not retry:
+        raise InvalidRequestError("name the folders or files to take in: footnote ingest PATH...")
+    if not paths and rules.given:
+        raise InvalidRequestError(
+            "--include, --exclude, --no-rules and --readers say something about a PATH: name it."
+        )
+    if dry_run and retry:
+        raise InvalidRequestError("--dry-run does nothing and --retry-failed does: give one of them.")
+
+
+def _retry_all(collection: str | None) -> list[RefreshReport]:
+    async def run(intake: Intake) -> list[RefreshReport]:
+        async with intake.parser_pool() as pool:
+            return await retry_failed(
+                intake, pool, collection=collection, progress=lambda source: IngestProgress(source.location)
+            )
+
+    return with_intake(run)
 
 
 def _plan_all(paths: list[Path], collection: str, rules: SourceRules) -> list[RefreshReport]:
@@ -70,19 +128,27 @@ def _plan_all(paths: list[Path], collection: str, rules: SourceRules) -> list[Re
     return with_database(plan)
 
 
-def _ingest_all(paths: list[Path], collection: str, rules: SourceRules) -> list[RefreshReport]:
-    async def run(footnote: Footnote) -> list[RefreshReport]:
+def _ingest_all(
+    paths: list[Path], collection: str, rules: SourceRules, *, retry: bool
+) -> list[RefreshReport]:
+    async def run(intake: Intake) -> list[RefreshReport]:
         reports = []
-        async with footnote.parser_pool() as pool:
+        async with intake.parser_pool() as pool:
             for path in paths:
                 with IngestProgress(str(path)) as progress:
                     try:
                         report = await ingest_path(
-                            footnote, pool, path, collection=collection, rules=rules, progress=progress
+                            intake,
+                            pool,
+                            path,
+                            collection=collection,
+                            rules=rules,
+                            progress=progress,
+                            retry_failed=retry,
                         )
                     except SourceUnavailableError as exc:
                         report = failed_path(str(path), exc)
                 reports.append(report)
         return reports
 
-    return with_footnote(run)
+    return with_intake(run)

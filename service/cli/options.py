@@ -14,7 +14,7 @@ from retrieval.errors import InvalidRequestError
 from retrieval.records import PUBLIC, Scope
 from service.cli.display import note
 from service.settings import load_settings
-from service.wiring import Footnote, open_database, open_footnote
+from service.wiring import Footnote, Intake, open_database, open_footnote, open_intake
 
 T = TypeVar("T")
 
@@ -32,6 +32,16 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
         return await work
 
     return asyncio.run(run())
+
+
+def with_intake(work: Callable[[Intake], Awaitable[T]]) -> T:
+    """Run `work` with what ingestion needs."""
+
+    async def run() -> T:
+        async with open_intake(load_settings(), report=note) as intake:
+            return await work(intake)
+
+    return run_until_done(run())
 
 
 def with_footnote(work: Callable[[Footnote], Awaitable[T]]) -> T:

@@ -13,7 +13,7 @@ from service.cli.display import IngestProgress, note, one_line
 from service.cli.options import run_until_done
 from service.schedule import RefreshedSource, work
 from service.settings import load_settings
-from service.wiring import open_footnote
+from service.wiring import open_intake
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +39,8 @@ def worker() -> int:
 
 
 async def _work_until_stopped() -> None:
-    async with open_footnote(load_settings(), report=note) as footnote, footnote.parser_pool() as pool:
-        task = asyncio.create_task(work(footnote, pool, progress=_progress, report=_report))
+    async with open_intake(load_settings(), report=note) as intake, intake.parser_pool() as pool:
+        task = asyncio.create_task(work(intake, pool, progress=_progress, report=_report))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)

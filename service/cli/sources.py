@@ -12,14 +12,15 @@ import typer
 
 from ingest.catalog import SourceRecord, SourceState, find_source, list_sources, set_schedule
 from ingest.errors import SourceUnavailableError
-from ingest.refresh import RefreshReport, count_outcomes
+from ingest.reports import RefreshReport, add_up
 from retrieval.database import Database
 from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
 from service.cli.display import IngestProgress, count, note, one_line, print_json, show_report, show_table
-from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_footnote
-from service.ingestion import SourceRules, failed_path, forget_source, refresh_registered, register_source
+from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_intake
+from service.ingestion import failed_path, forget_source, refresh_registered
 from service.schedule import next_due, refresh_due
-from service.wiring import Footnote
+from service.targets import SourceRules, register_source
+from service.wiring import Intake
 
 IdArgument = Annotated[
     UUID, typer.Argument(metavar="ID", help="The source's id, as `sources list` shows it.")
@@ -52,13 +53,13 @@ def add(
         next_due(schedule, after=datetime.now(UTC))
     rules = SourceRules(include=include or None, exclude=exclude or None, readers=parse_principals(readers))
 
-    async def run(footnote: Footnote) -> SourceRecord:
-        source = await register_source(footnote, path, collection=collection, rules=rules)
+    async def run(intake: Intake) -> SourceRecord:
+        source = await register_source(intake, path, collection=collection, rules=rules)
         due = None if schedule is None else datetime.now(UTC)
-        await set_schedule(footnote.database, source.id, schedule=schedule, next_due=due)
+        await set_schedule(intake.database, source.id, schedule=schedule, next_due=due)
         return source
 
-    source = with_footnote(run)
+    source = with_intake(run)
     if as_json:
         print_json({"id": source.id, "location": source.location, "schedule": schedule})
     else:
@@ -118,11 +119,11 @@ def _moment(moment: datetime | None) -> str:
 def remove(source_id: IdArgument) -> int:
     """Take a source's documents out of the index, with their texts, and forget it."""
 
-    async def run(footnote: Footnote) -> int:
-        async with footnote.parser_pool() as pool:
-            return await forget_source(footnote, pool, await find_source(footnote.database, source_id))
+    async def run(intake: Intake) -> int:
+        async with intake.parser_pool() as pool:
+            return await forget_source(intake, pool, await find_source(intake.database, source_id))
 
-    note(f"Removed the source and {count(with_footnote(run), 'document')}.")
+    note(f"Removed the source and {count(with_intake(run), 'document')}.")
     return 0
 
 
@@ -137,24 +138,24 @@ def refresh(
             "--due refreshes the sources that are due, SOURCE that one: give one of them."
         )
 
-    async def run(footnote: Footnote) -> list[RefreshReport]:
-        async with footnote.parser_pool() as pool:
+    async def run(intake: Intake) -> list[RefreshReport]:
+        async with intake.parser_pool() as pool:
             if due:
                 return [
                     refreshed.report or _refused(refreshed.source, refreshed.error or "")
-                    async for refreshed in refresh_due(footnote, pool, progress=_progress)
+                    async for refreshed in refresh_due(intake, pool, progress=_progress)
                 ]
             states = (
-                await list_sources(footnote.database)
+                await list_sources(intake.database)
                 if source_id is None
-                else [await find_source(footnote.database, source_id)]
+                else [await find_source(intake.database, source_id)]
             )
             reports = []
             for state in states:
                 with _progress(state.source) as progress:
                     try:
                         report = await refresh_registered(
-                            footnote, pool, state.source, collection=state.collection, progress=progress
+                            intake, pool, state.source, collection=state.collection, progress=progress
                         )
                     except DatabaseUnavailableError:
                         raise
@@ -163,7 +164,7 @@ def refresh(
                 reports.append(report)
             return reports
 
-    total = count_outcomes(with_footnote(run))
+    total = add_up(with_intake(run))
     if as_json:
         print_json(total.as_json())
     else:

@@ -25,7 +25,7 @@ from service.http.patience import Patience
 from service.http.problems import install_problems
 from service.http.readiness import ReadinessCheck
 from service.http.routes import ask, documents, health, search
-from service.http.telemetry import Figures, Metrics
+from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
 from service.settings import Settings
@@ -48,11 +48,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open() as footnote, Patience() as patience:
+        async with (
+            open() as footnote,
+            Patience() as patience,
+            IndexWatch(footnote.database, footnote.store) as watch,
+        ):
             app.state.parts = Parts(
                 footnote=footnote,
                 metrics=metrics,
                 figures=Figures(footnote.database, patience),
+                watch=watch,
                 readiness=ReadinessCheck(footnote, patience),
                 version=version,
             )

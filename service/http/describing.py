@@ -16,6 +16,7 @@ _WHEN = {
     401: "The key is missing, unknown or revoked.",
     403: "The language model is outside, and the collection's passages may not leave the house.",
     404: "It does not exist, or not for this caller.",
+    410: "It did exist, and was deleted with its texts.",
     413: "The body is larger than what is accepted.",
     415: "The body was not sent as JSON.",
     422: "The request does not have the right shape, or asks for what cannot be.",

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.http.readiness import ReadinessCheck
-from service.http.telemetry import Figures, Metrics
+from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.wiring import Footnote
 
 
@@ -19,6 +19,7 @@ class Parts:
     footnote: Footnote
     metrics: Metrics
     figures: Figures
+    watch: IndexWatch
     readiness: ReadinessCheck
     version: str
 

@@ -31,6 +31,7 @@ from generation.errors import (
 from retrieval.errors import (
     ConfigurationError,
     DatabaseUnavailableError,
+    ErasedError,
     FootnoteError,
     IndexMismatchError,
     InvalidRequestError,
@@ -86,6 +87,7 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
             status=403, name="outside-not-allowed", title="The passages may not leave the house"
         ),
         NotFoundError: Kind(status=404, name="not-found", title="There is no such thing"),
+        ErasedError: Kind(status=410, name="erased", title="The document was deleted"),
         InvalidRequestError: Kind(status=422, name="invalid-request", title="The request cannot be met"),
         ConfigurationError: Kind(
             status=500, name="misconfigured", title="The service is not configured rightly"

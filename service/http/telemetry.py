@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from retrieval.collections import list_collections
+from ingest.failures import count_failures
+from retrieval.collections import find_collection, list_collections
 from retrieval.database import Database
-from retrieval.errors import DatabaseUnavailableError
+from retrieval.errors import DatabaseUnavailableError, FootnoteError
+from retrieval.reconciling import Finding, IndexCounts, check_collection, check_strays
+from retrieval.stores import VectorStore
 from service.http.patience import Patience
 from service.http.recent import Recent
 
@@ -21,6 +28,9 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FIGURES_MAX_AGE_S = 10.0
 _DATABASE_TIMEOUT_S = 5.0
+_INSPECTION_EVERY_S = 300.0
+# An inspection that took a second is followed by at least so many without one.
+_INSPECTION_PAUSE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +40,17 @@ class CollectionSize:
     name: str
     documents: int
     chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What the doctor's quick look found. `ended_at` is in seconds since 1970."""
+
+    counts: Mapping[str, IndexCounts]
+    findings: Sequence[Finding]
+    failed_files: int
+    seconds: float
+    ended_at: float
 
 
 class Metrics:
@@ -78,6 +99,30 @@ class Metrics:
             "footnote_collection_chunks", "Chunks of a collection.", ("collection",), registry=self.registry
         )
 
+        self._rows = Gauge(
+            "footnote_index_rows",
+            "Rows of a collection's index, by kind: documents, revisions, places, chunks, vectors, postings.",
+            ("collection", "kind"),
+            registry=self.registry,
+        )
+        self._findings = Gauge(
+            "footnote_index_findings",
+            "What `footnote doctor` would find wrong with a collection's index, by kind; without what it only notes.",
+            ("collection", "kind"),
+            registry=self.registry,
+        )
+        self._failed_files = Gauge(
+            "footnote_files_failed", "Files that could not be taken in.", registry=self.registry
+        )
+        self._inspected = Gauge(
+            "footnote_index_checked_timestamp_seconds",
+            "When the rows of the index were last counted and compared.",
+            registry=self.registry,
+        )
+        self._inspection_seconds = Gauge(
+            "footnote_index_check_seconds", "How long that took.", registry=self.registry
+        )
+
     def request_began(self) -> None:
         self._running.inc()
 
@@ -99,6 +144,23 @@ class Metrics:
         for size in sizes or ():
             self._documents.labels(size.name).set(size.documents)
             self._chunks.labels(size.name).set(size.chunks)
+
+    def set_inspection(self, inspection: Inspection | None) -> None:
+        """Note what the last look at the index found; with None, leave everything as it is."""
+        if inspection is None:
+            return
+        self._rows.clear()
+        self._findings.clear()
+        for name, counts in inspection.counts.items():
+            for kind, number in asdict(counts).items():
+                if number is not None:
+                    self._rows.labels(name, kind).set(number)
+        for finding in inspection.findings:
+            if not finding.is_notice:
+                self._findings.labels(finding.collection or "", finding.kind).set(finding.count)
+        self._failed_files.set(inspection.failed_files)
+        self._inspected.set(inspection.ended_at)
+        self._inspection_seconds.set(inspection.seconds)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the format that fits an Accept header, and its media type."""
@@ -129,3 +191,61 @@ class Figures:
         return [
             CollectionSize(name=row["name"], documents=row["documents"], chunks=row["chunks"]) for row in rows
         ]
+
+
+class IndexWatch:
+    """Looks at the index in the background, as `footnote doctor` does but with SQL alone: it reads no text, no vector.
+
+    To be entered with `async with`. It looks when somebody scrapes, at most every five minutes, and spends at most a
+    fiftieth of the time on it; a scrape never waits for it.
+    """
+
+    def __init__(self, database: Database, store: VectorStore) -> None:
+        self._database = database
+        self._store = store
+        self._last: Inspection | None = None
+        self._due = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def latest(self) -> Inspection | None:
+        """What the last look found; None before the first has ended. Begins the next one when it is due."""
+        is_running = self._task is not None and not self._task.done()
+        if not is_running and time.monotonic() >= self._due:
+            self._task = asyncio.create_task(self._look())
+        return self._last
+
+    async def _look(self) -> None:
+        started = time.monotonic()
+        try:
+            self._last = await self._inspect(started)
+        except FootnoteError as exc:
+            logger.warning("the index could not be looked at: %s", exc)
+        finally:
+            ended = time.monotonic()
+            self._due = ended + max(_INSPECTION_EVERY_S, _INSPECTION_PAUSE * (ended - started))
+
+    async def _inspect(self, started: float) -> Inspection:
+        counts: dict[str, IndexCounts] = {}
+        findings = [*await check_strays(self._database)]
+        for row in await list_collections(self._database):
+            collection = await find_collection(self._database, row["name"])
+            state = await check_collection(self._database, self._store, collection, depth="quick")
+            counts[collection.name] = state.counts
+            findings += state.findings
+        return Inspection(
+            counts=counts,
+            findings=findings,
+            failed_files=await count_failures(self._database),
+            seconds=time.monotonic() - started,
+            ended_at=time.time(),
+        )

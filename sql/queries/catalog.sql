@@ -6,49 +6,70 @@ VALUES (%(collection_id)s, %(kind)s, %(location)s, coalesce(%(include)s::text[],
 ON CONFLICT (collection_id, kind, location)
 DO UPDATE SET include = coalesce(%(include)s::text[], s.include), exclude = coalesce(%(exclude)s::text[], s.exclude),
               readers = coalesce(%(readers)s::text[], s.readers)
-RETURNING id, collection_id, kind, location, include, exclude, readers, schedule
+RETURNING id, collection_id, kind, location, include, exclude, readers, schedule, device
 
 -- name: sources
 -- All sources with their collection, schedule and last run.
-SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.schedule, s.next_due,
+SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.schedule, s.device, s.next_due,
        coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
        (SELECT count(*) FROM documents AS d WHERE d.source_id = s.id AND d.current_revision IS NOT NULL) AS documents
 FROM sources AS s JOIN collections AS c ON c.id = s.collection_id
 WHERE %(collection)s::text IS NULL OR c.name = %(collection)s
 ORDER BY c.name, s.location
 
+-- name: adopt_documents
+-- A source's documents become another's.
+UPDATE documents SET source_id = %(by)s, path = %(below)s || path WHERE source_id = %(source_id)s
+
 -- name: known_documents
 -- What the last ingest knew of a source's files.
-SELECT id, path, size_bytes, mtime_ns, content_hash, recipe, readers, (current_revision IS NOT NULL) AS current
+SELECT id, path, size_bytes, mtime_ns, content_hash, recipe, current_revision AS revision
 FROM documents WHERE source_id = %(source_id)s AND current_revision IS NOT NULL
 
 -- name: touch_document
 -- The file was written again with the same content.
-UPDATE documents SET size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s WHERE id = %(document_id)s
+UPDATE documents SET size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s
+WHERE id = %(document_id)s AND content_hash = %(content_hash)s
+
+-- name: documents_with_other_readers
+-- A source's documents whose readers are not their source's.
+SELECT id FROM documents WHERE source_id = %(source_id)s AND readers <> %(readers)s::text[]
 
 -- name: set_readers
--- Who may read a source's documents, where that differs; returns the documents concerned.
-UPDATE documents SET readers = %(readers)s WHERE source_id = %(source_id)s AND readers <> %(readers)s::text[] RETURNING id
+-- Who may read a document.
+UPDATE documents SET readers = %(readers)s WHERE id = %(document_id)s
 
--- name: record_failure
--- A file that could not be ingested, and why.
-INSERT INTO ingest_failures AS f (source_id, path, error, retryable, size_bytes, mtime_ns)
-VALUES (%(source_id)s, %(path)s, %(error)s, %(retryable)s, %(size_bytes)s, %(mtime_ns)s)
-ON CONFLICT (source_id, path) DO UPDATE
-SET error = excluded.error, retryable = excluded.retryable, size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
-    failed_at = now(), attempts = f.attempts + 1
+-- name: note_device
+-- The file system that a folder lies on.
+UPDATE sources SET device = %(device)s WHERE id = %(source_id)s
 
--- name: keep_failures
--- Forget failures of a source's files other than those of the run that has just ended.
-DELETE FROM ingest_failures
-WHERE source_id = %(source_id)s AND path <> ALL(%(paths)s::text[])
-  AND (%(below)s = '' OR path = %(below)s OR starts_with(path, %(below)s || '/'))
+-- name: lock_moving
+-- Hold documents that are about to get another path, with the titles that they have now.
+SELECT d.id, d.path, d.current_revision AS revision, r.title
+FROM documents AS d JOIN revisions AS r ON r.document_id = d.id AND r.revision = d.current_revision
+WHERE d.source_id = %(source_id)s AND d.id = ANY(%(ids)s::uuid[])
+ORDER BY d.id FOR UPDATE OF d
 
--- name: failures
--- Files that could not be ingested, newest first.
-SELECT c.name AS collection, s.location, f.path, f.error, f.retryable, f.failed_at, f.attempts
-FROM ingest_failures AS f JOIN sources AS s ON s.id = f.source_id JOIN collections AS c ON c.id = s.collection_id
-ORDER BY f.failed_at DESC, f.path LIMIT %(limit)s
+-- name: current_at
+-- Which of these paths have a document now.
+SELECT path, id FROM documents
+WHERE source_id = %(source_id)s AND path = ANY(%(paths)s::text[]) AND current_revision IS NOT NULL
+
+-- name: step_aside
+-- A document that was removed makes room at its old path; citations find it by its id.
+UPDATE documents SET path = path || ' (removed ' || id || ')'
+WHERE source_id = %(source_id)s AND path = ANY(%(paths)s::text[]) AND current_revision IS NULL
+
+-- name: leave_paths
+-- Documents leave their paths at once, so that they can exchange them.
+UPDATE documents SET path = '(moving ' || id || ')' WHERE id = ANY(%(ids)s::uuid[])
+
+-- name: arrive
+-- A document takes its new path. One whose text is made anew for it has no recipe until then.
+UPDATE documents
+SET path = %(path)s, size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s, updated_at = now(),
+    recipe = CASE WHEN %(keeps_text)s THEN recipe ELSE '' END
+WHERE id = %(document_id)s
 
 -- name: start_run
 -- Note that a run has begun.
@@ -73,7 +94,7 @@ WHERE id = (
     SELECT id FROM sources
     WHERE schedule IS NOT NULL AND next_due <= now() AND (lease_until IS NULL OR lease_until < now())
     ORDER BY next_due LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, collection_id, kind, location, include, exclude, readers, schedule,
+RETURNING id, collection_id, kind, location, include, exclude, readers, schedule, device,
           (SELECT name FROM collections AS c WHERE c.id = collection_id) AS collection
 
 -- name: renew_lease

@@ -31,3 +31,11 @@ WHERE d.id = %(document_id)s
   AND (%(revision)s::numeric IS NULL OR r.revision = %(revision)s)
 ORDER BY r.revision DESC
 LIMIT 1
+
+-- name: source
+-- Where a document comes from.
+SELECT source_id FROM documents WHERE id = %(document_id)s
+
+-- name: is_erased
+-- Whether a document was there once and was erased.
+SELECT id FROM erased_documents WHERE id = %(document_id)s

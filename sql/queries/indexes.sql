@@ -30,6 +30,10 @@ DELETE FROM indexes WHERE id = %(index_id)s
 -- Keep an index active until the end of the transaction; no row where it is so no more.
 SELECT id FROM indexes WHERE id = %(index_id)s AND state = 'active' FOR SHARE
 
+-- name: hold_building
+-- Keep an index that is being built from being dropped until the end of the transaction; no row where it has been.
+SELECT id FROM indexes WHERE id = %(index_id)s AND state = 'building' FOR KEY SHARE
+
 -- name: chunks_after
 -- Chunks of a collection in the order of their ids, with all that is embedded of them.
 SELECT c.id, c.document_id, c.headings, c.text, r.title, d.readers

@@ -6,10 +6,10 @@ Files, Postgres, chunking and the parsers are real; what a test does not have to
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,12 @@ from psycopg import sql
 from ingest.catalog import SourceRecord, ensure_source
 from ingest.chunking import ChunkPolicy
 from ingest.errors import ParseError
-from ingest.parsers import ParsedDocument, parser_for
+from ingest.parsers import ParsedDocument, ParserPolicy
+from ingest.parsing import parse_file
+from ingest.patience import Patience
 from ingest.pipeline import Pipeline
-from ingest.refresh import RefreshReport, refresh_source
+from ingest.refresh import RefreshPolicy, refresh_source
+from ingest.reports import Fate, RefreshReport
 from ingest.sources import FoundFile, Listing, Source, Unlisted
 from ingest.sources.folder import FolderSource
 from retrieval.collections import ensure_collection
@@ -65,6 +68,9 @@ class WordEmbedder:
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
+    def token_ends(self, text: str) -> list[int]:
+        return [word.end() for word in re.finditer(r"\S+", text)]
+
     def embed_query(self, text: str) -> NDArray[np.float32]:
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         vector = np.random.default_rng(seed).standard_normal(self.identity.dimension).astype(np.float32)
@@ -101,9 +107,7 @@ class InlineParser:
     async def parse(self, content: bytes, *, file_name: str) -> ParsedDocument:
         if content.startswith(DAMAGED):
             raise ParseError(f"{file_name} is damaged")
-        parser = parser_for(file_name)
-        assert parser is not None, file_name
-        return parser.parse(content, file_name=file_name)
+        return parse_file(content, file_name, ParserPolicy())
 
 
 @dataclass(slots=True)
@@ -133,7 +137,7 @@ class WatchedSource:
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
         self.fetched.append(found.path)
         if found.path in self.vanishing:
-            Path(found.locator).unlink()
+            Path(found.locator).unlink(missing_ok=True)
         return self.source.fetch(found, max_bytes=max_bytes)
 
 
@@ -147,10 +151,8 @@ class Told:
     def planned(self, *, files: int) -> None:
         self.files = files
 
-    def finished(
-        self, path: str, outcome: Literal["added", "updated", "unchanged", "failed"], chunks: int
-    ) -> None:
-        self.outcomes[path] = outcome
+    def finished(self, path: str, fate: Fate, chunks: int) -> None:
+        self.outcomes[path] = fate
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,10 +165,20 @@ class Library:
     source: WatchedSource
     record: SourceRecord
 
-    async def refresh(self, *, below: str = "", in_flight: int = 3) -> RefreshReport:
+    patience: Patience = field(default_factory=lambda: Patience(total_s=0))
+
+    async def refresh(
+        self, *, below: str = "", in_flight: int = 3, retry_failed: bool = False
+    ) -> RefreshReport:
         """One run over the folder."""
         return await refresh_source(
-            self.pipeline, self.source, self.record, progress=Told(), below=below, in_flight=in_flight
+            self.pipeline,
+            self.source,
+            self.record,
+            progress=Told(),
+            policy=RefreshPolicy(in_flight=in_flight, patience=self.patience),
+            below=below,
+            retry_failed=retry_failed,
         )
 
     def write(self, files: Mapping[str, str | bytes]) -> None:
@@ -193,6 +205,7 @@ async def open_library(
         store=store,
         index=await ensure_index(database, made, embedder.identity, store),
         parser=InlineParser(),
+        parser_policy=ParserPolicy(),
         embedder=embedder,
         document_embedder=Embedding(embedder),
         chunk_policy=ChunkPolicy(max_tokens=max_tokens),

@@ -2,31 +2,30 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from ingest.catalog import (
     SourceRecord,
+    documents_with_other_readers,
     ensure_source,
     find_source,
     finish_run,
-    keep_failures,
     known_documents,
-    list_failures,
     list_sources,
-    record_failure,
     remove_source,
     set_readers,
     set_schedule,
     start_run,
     touch_document,
 )
+from ingest.failures import list_failures
 from retrieval.collections import ensure_collection
 from retrieval.database import Database
 from retrieval.errors import NotFoundError
-from retrieval.publishing import remove_document
-from tests.ingest.fakes import Library, open_library
+from retrieval.removing import remove_document
+from tests.ingest.fakes import DAMAGED, Library, open_library
 
 
 async def make_source(
@@ -132,63 +131,40 @@ async def test_known_are_the_documents_that_answer(library: Library, database: D
 
 async def test_a_touched_file_is_known_by_its_new_time(library: Library, database: Database) -> None:
     before = (await known_documents(database, library.record.id))["a.txt"]
-    await touch_document(database, before.id, size_bytes=3, mtime_ns=2**62)
+    await touch_document(database, before, size_bytes=3, mtime_ns=2**62)
     after = (await known_documents(database, library.record.id))["a.txt"]
     assert (after.mtime_ns, after.content_hash) == (2**62, before.content_hash)
 
 
-async def test_readers_change_where_they_differ(library: Library, database: Database) -> None:
-    assert await set_readers(database, library.record) == []
+async def test_documents_with_other_readers_than_their_sources_are_found(
+    library: Library, database: Database
+) -> None:
+    assert await documents_with_other_readers(database, library.record) == []
     for_hr = await make_source(database, str(library.root), readers=["group:hr", "user:ann"])
-    known = await known_documents(database, library.record.id)
-    assert set(await set_readers(database, for_hr)) == {document.id for document in known.values()}
-    assert await set_readers(database, for_hr) == []
+    ids = {document.id for document in (await known_documents(database, library.record.id)).values()}
+    assert set(await documents_with_other_readers(database, for_hr)) == ids
+    for document_id in ids:
+        await set_readers(database, document_id, for_hr.readers)
+    assert await documents_with_other_readers(database, for_hr) == []
 
 
-async def fail(database: Database, source_id: UUID, path: str, error: str = "damaged") -> None:
-    await record_failure(
-        database, source_id, path=path, error=error, retryable=False, size_bytes=1, mtime_ns=1
+async def test_a_source_takes_over_the_sources_inside_of_it(library: Library, database: Database) -> None:
+    outer = await ensure_source(
+        database,
+        await ensure_collection(database, "default"),
+        library.root.parent,
+        default_readers=["public"],
+        taking_over=[(library.record.id, "library/")],
     )
-
-
-async def test_a_failure_counts_its_attempts_and_keeps_the_last_reason(database: Database) -> None:
-    source = await make_source(database)
-    await fail(database, source.id, "a.pdf", "damaged")
-    await fail(database, source.id, "a.pdf", "encrypted")
-    [failure] = await list_failures(database)
-    assert (failure.path, failure.error, failure.attempts) == ("a.pdf", "encrypted", 2)
-    assert (failure.collection, failure.location, failure.retryable) == ("default", "/papers", False)
-
-
-@pytest.mark.parametrize("below", ["d_1", "d%1", "d\\1", "d'1"])
-async def test_failures_are_forgotten_only_where_the_run_has_been(database: Database, below: str) -> None:
-    source, other = await make_source(database), await make_source(database, "/other")
-    for path in ("a.pdf", f"{below}/b.pdf", f"{below}/c.pdf", "dx1/d.pdf", f"{below}e.pdf"):
-        await fail(database, source.id, path)
-    await fail(database, other.id, f"{below}/b.pdf")
-    await keep_failures(database, source.id, [f"{below}/c.pdf"], below=below)
-    left = {(failure.location, failure.path) for failure in await list_failures(database)}
-    assert left == {
-        ("/papers", "a.pdf"),
-        ("/papers", f"{below}/c.pdf"),
-        ("/papers", "dx1/d.pdf"),
-        ("/papers", f"{below}e.pdf"),
-        ("/other", f"{below}/b.pdf"),
-    }
-    await keep_failures(database, source.id, [], below="")
-    assert [failure.location for failure in await list_failures(database)] == ["/other"]
-
-
-async def test_failures_are_listed_newest_first_and_no_more_than_asked_for(database: Database) -> None:
-    source = await make_source(database)
-    for number in range(4):
-        await fail(database, source.id, f"{number}.pdf")
-    await fail(database, source.id, "1.pdf")
-    assert [failure.path for failure in await list_failures(database, limit=3)] == ["1.pdf", "3.pdf", "2.pdf"]
+    known = await known_documents(database, outer.id)
+    assert known.keys() == {"library/a.txt", "library/b.txt", "library/d/c.txt"}
+    assert [state.source.id for state in await list_sources(database)] == [outer.id]
 
 
 async def test_a_forgotten_source_takes_everything_with_it(library: Library, database: Database) -> None:
-    await fail(database, library.record.id, "a.pdf")
+    library.write({"bad.txt": DAMAGED})
+    await library.refresh()
+    assert await list_failures(database)
     await remove_source(database, library.record.id)
     assert await list_failures(database) == []
     for table in ("sources", "documents", "revisions", "chunks", "chunk_places"):

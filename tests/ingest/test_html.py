@@ -6,7 +6,7 @@ import pytest
 
 from ingest.errors import ParseError
 from ingest.parsers import ParsedDocument
-from ingest.parsers.html import HtmlParser, declared_encoding
+from ingest.parsers.markup.html import HtmlParser, declared_encoding
 from tests.ingest.documents import assert_keeps_contract, blocks_of
 
 
@@ -59,6 +59,31 @@ def test_a_table_is_one_block_of_rows() -> None:
     assert blocks_of(parse(page)) == [
         ("paragraph", "Prices"),
         ("table", "Plan | Price\nSmall | 5 €\n| 6 €\nall"),
+    ]
+
+
+def test_a_table_knows_its_header_rows() -> None:
+    head = "<thead><tr><td><td colspan=2>2021<td>2020<tr><td>Item<td>Sold<td>Left<td>Sold</thead>"
+    parsed = parse(f"<table>{head}<tr><th>Cups<td>1<td>2<td>3</table>")
+    assert [block.heading for block in parsed.blocks] == ["| 2021 | 2020 / Item | Sold | Left | Sold"]
+    assert parse("<table><tr><th>a<th>b<tr><td>1<td>2</table>").blocks[0].heading == "a | b"
+    assert parse("<table><tr><td>Plan<td>Price<tr><td>Small<td>5</table>").blocks[0].heading == "Plan | Price"
+    assert parse("<table><tr><td>1<td>2<tr><td>3<td>4</table>").blocks[0].heading is None
+
+
+def test_signs_in_columns_of_their_own_join_their_numbers() -> None:
+    page = """<table><tr><td><td><td colspan=2>2021<td><td><td colspan=2>2020<td>
+        <tr><td>Income<td><td>$<td>5<td><td><td>$<td>(1,234<td>)
+        <tr><td>Margin<td><td><td>7<td>%<td><td><td>8<td>%</table>"""
+    assert parse(page).text == "| 2021 | 2020\nIncome | $5 | $(1,234)\nMargin | 7% | 8%"
+
+
+def test_a_table_that_sets_marks_apart_is_a_list() -> None:
+    page = "<table><tr><td>•<td>First of all.<tr><td>•<td>Then.</table><table><tr><td>(1)<td>A note.</table>"
+    assert blocks_of(parse(page)) == [
+        ("list_item", "• First of all."),
+        ("list_item", "• Then."),
+        ("list_item", "(1) A note."),
     ]
 
 

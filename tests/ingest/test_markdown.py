@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.parsers import ParsedDocument
-from ingest.parsers.markdown import MarkdownParser
+from ingest.parsers.markup.markdown import MarkdownParser
 from tests.ingest.documents import assert_keeps_contract, blocks_of
 
 DOCUMENT = """\
@@ -84,7 +84,7 @@ def test_blocks_are_runs_of_lines_of_one_kind() -> None:
 
 
 def test_a_heading_is_known_without_its_markup() -> None:
-    headings = [block.heading for block in parse(DOCUMENT).blocks if block.heading]
+    headings = [block.heading for block in parse(DOCUMENT).blocks if block.kind == "heading"]
     assert headings == ["The first title x", "Setext heading"]
 
 
@@ -108,3 +108,17 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
 
 def test_a_heading_without_words_heads_nothing() -> None:
     assert blocks_of(parse("#\n\ntext")) == [("paragraph", "#"), ("paragraph", "text")]
+
+
+def test_a_table_knows_its_header_row() -> None:
+    parsed = parse("| a | b |\n|---|---|\n| 1 | 2 |\n\n> | c | d |\n> |---|---|\n> | 3 | 4 |\n")
+    assert [block.heading for block in parsed.blocks] == ["| a | b |", "| c | d |"]
+
+
+def test_a_picture_in_base64_is_cut_and_said_so() -> None:
+    parsed = parse(f"![a chart](data:image/png;base64,{'QUJD' * 5000})\n\nThe end.\n")
+    assert len(parsed.text) < 200
+    assert parsed.text.endswith("The end.\n")
+    assert parsed.notes == (
+        "guide.md: only the beginning is kept of one endless word, such as a picture in base64",
+    )

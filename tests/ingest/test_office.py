@@ -12,7 +12,7 @@ from docx.oxml.parser import parse_xml
 
 from ingest.errors import ParseError
 from ingest.parsers import ParsedDocument
-from ingest.parsers.office import OfficeParser
+from ingest.parsers.ooxml.word import OfficeParser
 from tests.ingest.documents import assert_keeps_contract, blocks_of, saved, simple_docx, with_part
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -83,7 +83,7 @@ def test_an_outline_level_makes_a_heading() -> None:
     assert blocks_of(parse(saved(document))) == [("h3", "Third level"), ("paragraph", "Body")]
 
 
-def test_merged_and_nested_cells_are_written_once() -> None:
+def test_merged_cells_keep_their_places_and_repeat_downwards() -> None:
     document = docx.Document()
     table = document.add_table(3, 3)
     table.cell(0, 0).merge(table.cell(0, 1)).text = "wide"
@@ -94,7 +94,7 @@ def test_merged_and_nested_cells_are_written_once() -> None:
     inner.cell(0, 1).text = "c"
     table.cell(2, 0).text = "d"
     table.cell(2, 2).text = "e"
-    assert blocks_of(parse(saved(document))) == [("table", "wide | tall\na | b c\nd |  | e")]
+    assert blocks_of(parse(saved(document))) == [("table", "wide |  | tall\na | b c | tall\nd |  | e")]
 
 
 def test_a_table_for_layout_is_read_through() -> None:
@@ -189,10 +189,13 @@ def test_an_archive_built_to_swell_is_refused_before_it_is_unpacked() -> None:
 
 
 def test_a_locked_or_older_document_is_refused_as_such() -> None:
+    ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
     with pytest.raises(
-        ParseError, match=r"^policy.docx is locked with a password, or in the older .doc format"
+        ParseError, match=r"^policy.docx is no Word document but in the format of an older program"
     ):
-        parse(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512))
+        parse(ole + bytes(512))
+    with pytest.raises(ParseError, match=r"^policy.docx is locked with a password"):
+        parse(ole + "EncryptedPackage".encode("utf-16-le"))
 
 
 def test_an_archive_that_is_no_document_is_refused_as_such() -> None:
@@ -201,3 +204,65 @@ def test_an_archive_that_is_no_document_is_refused_as_such() -> None:
         archive.writestr("a.txt", "hello")
     with pytest.raises(ParseError, match=r"^policy.docx is no Word document, or is damaged"):
         parse(file.getvalue())
+
+
+def test_a_table_has_the_header_that_it_repeats_or_that_reads_like_one() -> None:
+    document = docx.Document()
+    for header, cells in ((True, ("1", "2", "3", "4")), (False, ("Class", "Limit", "A", "100 €"))):
+        table = document.add_table(2, 2)
+        for cell, text in zip(table._cells, cells, strict=True):
+            cell.text = text
+        if header:
+            table.rows[0]._tr.get_or_add_trPr().append(parse_xml(f"<w:tblHeader {W}/>"))
+    plain = document.add_table(2, 2)
+    for cell in plain._cells:
+        cell.text = "5"
+    assert [block.heading for block in parse(saved(document)).blocks] == ["1 | 2", "Class | Limit", None]
+
+
+def test_headers_and_footers_come_once_at_the_end() -> None:
+    document = docx.Document()
+    document.add_paragraph("Words.")
+    section = document.sections[0]
+    section.header.paragraphs[0].text = "ACME"
+    section.first_page_header.paragraphs[0].text = "ACME"
+    section.footer.paragraphs[0].text = "Page 3 of 9"
+    section.different_first_page_header_footer = True
+    assert parse(saved(document)).text == "Words.\n\nACME"
+
+
+def test_equations_are_written_on_one_line() -> None:
+    math = 'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+
+    def run(text: str) -> str:
+        return f"<m:r><m:t>{text}</m:t></m:r>"
+
+    square = f"<m:sSup><m:e>{run('b')}</m:e><m:sup>{run('2')}</m:sup></m:sSup>"
+    root = f"<m:rad><m:deg/><m:e>{square}{run('-4ac')}</m:e></m:rad>"
+    solution = f"<m:f><m:num>{run('-b±')}{root}</m:num><m:den>{run('2a')}</m:den></m:f>"
+    total = (
+        f"<m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{run('i=1')}</m:sub><m:sup>{run('n')}</m:sup><m:e>"
+        f"<m:sSub><m:e>{run('x')}</m:e><m:sub>{run('i')}</m:sub></m:sSub></m:e></m:nary>"
+    )
+    brackets = f"<m:d><m:e>{run('x')}</m:e><m:e>{run('y')}</m:e></m:d>"
+    call = f"<m:func><m:fName>{run('f')}</m:fName><m:e>{brackets}</m:e></m:func>"
+    document = docx.Document()
+    for equation in (solution, total, call):
+        append(document, f"<w:p {W} {math}><m:oMathPara><m:oMath>{equation}</m:oMath></m:oMathPara></w:p>")
+    assert parse(saved(document)).text.split("\n\n") == ["(-b±√(b^2-4ac))/(2a)", "∑_(i=1)^n x_i", "f(x|y)"]
+
+
+def test_a_document_of_the_strict_standard_is_read() -> None:
+    content = with_part(
+        simple_docx("Strict."),
+        "word/document.xml",
+        b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+        b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+    )
+    assert parse(content).text == "Strict."
+
+
+def test_damaged_styles_cost_the_headings_alone() -> None:
+    parsed = parse(with_part(simple_docx("Words."), "word/styles.xml", b"</w:styles>", b""))
+    assert parsed.text == "Words."
+    assert "word/styles.xml is no well-formed XML" in parsed.notes[0]

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from ingest.catalog import known_documents
 from ingest.chunking import ChunkPolicy
 from ingest.errors import FileTooLargeError, ParseError
-from ingest.pipeline import MAX_TITLE_CHARACTERS, Indexed, recipe, shorten_title, title_from_path
+from ingest.parsers import ParserPolicy
+from ingest.pipeline import Indexed, recipe
+from ingest.titles import MAX_TITLE_CHARACTERS, shorten_title, title_from_path
 from retrieval.database import Database
 from retrieval.errors import ModelError
 from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, UNLUCKY, Library, indexed, open_library
@@ -38,12 +40,12 @@ def test_a_title_is_cut_only_where_it_is_too_long(title: str) -> None:
 
 def test_a_recipe_changes_with_the_parser_and_the_way_of_cutting() -> None:
     made = {
-        recipe("a.md", ChunkPolicy()),
-        recipe("a.md", ChunkPolicy(max_tokens=100)),
-        recipe("a.pdf", ChunkPolicy()),
+        recipe("a.md", ParserPolicy(), ChunkPolicy()),
+        recipe("a.md", ParserPolicy(), ChunkPolicy(max_tokens=100)),
+        recipe("a.pdf", ParserPolicy(), ChunkPolicy()),
     }
     assert len(made) == 3
-    assert recipe("a.bmp", ChunkPolicy()) is None
+    assert recipe("a.bmp", ParserPolicy(), ChunkPolicy()) is None
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +15,16 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from ingest.catalog import KnownDocument, find_source, list_failures
+from ingest.catalog import KnownDocument, find_source
 from ingest.errors import ParsersUnavailableError, SourceUnavailableError
-from ingest.refresh import RefreshReport, count_outcomes, plan_refresh
+from ingest.failures import list_failures
+from ingest.patience import Patience
+from ingest.plan import plan_refresh
+from ingest.refresh import RefreshPolicy, refresh_source
+from ingest.reports import RefreshReport, add_up
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
 from retrieval.database import Database
-from retrieval.errors import DatabaseUnavailableError
+from retrieval.errors import DatabaseUnavailableError, ModelUnavailableError
 from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, UNLUCKY, Library, Told, indexed, open_library
 
 PATHS = ["a.txt", "b.md", "x.bin", "d/a.txt", "d/e/a.txt", "d/e/x.bin", "d/ea.txt", "de/a.txt", "f/a.txt"]
@@ -165,12 +170,12 @@ async def texts(library: Library) -> dict[str, str]:
 
 
 async def test_the_index_follows_the_folder(library: Library) -> None:
-    library.write({"a.txt": "one", "d/b.md": "# Two\n\nand more", "picture.png": b"\x89PNG", "empty.txt": ""})
+    library.write({"a.txt": "one", "d/b.md": "# Two\n\nand more", "model.stl": b"solid", "empty.txt": ""})
     report = await library.refresh()
     assert outcome(report) == {"added": 2}
     assert report.chunks == 2
     assert {(skip.path, skip.reason) for skip in report.skipped} == {
-        ("picture.png", "no parser reads this kind of file"),
+        ("model.stl", "no parser reads this kind of file"),
         ("empty.txt", "empty"),
     }
     assert (await texts(library)).keys() == {"a.txt", "d/b.md"}
@@ -345,11 +350,11 @@ async def test_failures_are_remembered_until_the_file_is_mended_or_gone(
     library.write({"a.txt": DAMAGED, "d/b.txt": DAMAGED, "d/c.txt": DAMAGED})
     await library.refresh()
     await library.refresh()
-    assert await failures() == {"a.txt": 2, "d/b.txt": 2, "d/c.txt": 2}
+    assert await failures() == {"a.txt": 1, "d/b.txt": 1, "d/c.txt": 1}
     library.write({"a.txt": "mended", "d/b.txt": "mended"})
     (library.root / "d" / "c.txt").unlink()
     await library.refresh(below="d")
-    assert await failures() == {"a.txt": 2}
+    assert await failures() == {"a.txt": 1}
     await library.refresh()
     assert await failures() == {}
 
@@ -381,16 +386,17 @@ async def test_changed_readers_reach_documents_that_did_not_change(
 
 
 async def test_progress_hears_of_every_file_once(library: Library) -> None:
-    from ingest.refresh import refresh_source
-
     library.write({"a.txt": "one", "b.txt": "two", "c.txt": DAMAGED})
     await library.refresh()
     library.write({"a.txt": "one more", "d.txt": "new"})
     os.utime(library.root / "b.txt", ns=(1, 1))
     told = Told()
-    await refresh_source(library.pipeline, library.source, library.record, progress=told)
-    assert told.files == 4
-    assert told.outcomes == {"a.txt": "updated", "b.txt": "unchanged", "c.txt": "failed", "d.txt": "added"}
+    await refresh_source(
+        library.pipeline, library.source, library.record, progress=told, policy=RefreshPolicy()
+    )
+    # c.txt failed for good in the first run, and has not changed since.
+    assert told.files == 3
+    assert told.outcomes == {"a.txt": "updated", "b.txt": "unchanged", "d.txt": "added"}
 
 
 async def test_the_state_of_a_source_shows_its_last_run(library: Library, database: Database) -> None:
@@ -426,9 +432,7 @@ async def test_two_runs_at_once_give_the_index_of_one(dsn: str, tmp_path: Path) 
 
 async def both(first: Library, second: Library) -> dict[str, Any]:
     """Refresh twice at once; what both did together."""
-    return outcome(
-        count_outcomes(await asyncio.gather(first.refresh(in_flight=4), second.refresh(in_flight=4)))
-    )
+    return outcome(add_up(await asyncio.gather(first.refresh(in_flight=4), second.refresh(in_flight=4))))
 
 
 @pytest.fixture
@@ -477,6 +481,98 @@ async def test_after_an_outage_in_mid_run_the_next_run_completes(
         assert [document.text for document in after.values()] == [f"text number {n}" for n in range(20)]
 
 
+async def test_an_outage_in_mid_run_is_waited_out(
+    dsn: str, tmp_path: Path, outage: Callable[[bool], None]
+) -> None:
+    root = tmp_path / "library"
+    root.mkdir()
+    pauses = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 5:
+            await asyncio.to_thread(outage, False)
+        await asyncio.sleep(0.01)
+
+    async with Database(dsn, max_connections=4, connect_timeout_s=1) as database:
+        library = await open_library(database, root)
+        library.patience = Patience(total_s=60, sleep=sleep)
+        library.write({f"{n:02}.txt": f"text number {n}" for n in range(20)})
+
+        async def go_away() -> None:
+            if len(library.embedder.embedded) == 10 and not pauses:
+                library.embedder.before = None
+                await asyncio.to_thread(outage, True)
+
+        library.embedder.before = go_away
+        assert outcome(await library.refresh()) == {"added": 20}
+        assert len(pauses) >= 5
+        assert len(await texts(library)) == 20
+
+
+async def test_a_busy_model_server_is_waited_out_and_ends_the_run_when_it_stays_away(
+    library: Library,
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    tries = 0
+
+    async def busy() -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= limit:
+            raise ModelUnavailableError("the embedder's server answers 429: too many requests")
+
+    library.embedder.before = busy
+    library.patience = Patience(total_s=60, first_s=0.001, longest_s=0.002)
+    limit = 6
+    assert outcome(await library.refresh()) == {"added": 2}
+    library.write({"c.txt": "three"})
+    tries, limit = 0, 10**9
+    library.patience = Patience(total_s=0)
+    with pytest.raises(ModelUnavailableError):
+        await library.refresh()
+    assert (await texts(library)).keys() == {"a.txt", "b.txt"}
+
+
+async def test_a_file_that_fails_for_good_is_not_tried_again_until_it_changes(library: Library) -> None:
+    library.write({"a.txt": DAMAGED, "b.txt": "   \n", "c.txt": "fine"})
+    first = await library.refresh()
+    library.source.fetched.clear()
+    again = await library.refresh()
+    assert library.source.fetched == []
+    assert [(f.path, f.error) for f in again.failed] == [(f.path, f.error) for f in first.failed]
+    assert ("b.txt", "contains no text") in {(skip.path, skip.reason) for skip in again.skipped}
+    assert (await library.refresh(retry_failed=True)).failed == again.failed
+    assert sorted(library.source.fetched) == ["a.txt", "b.txt"]
+    library.write({"a.txt": "mended", "b.txt": "words"})
+    assert outcome(await library.refresh()) == {"added": 2, "unchanged": 1}
+
+
+async def test_a_text_that_is_emptied_takes_its_document_out(library: Library) -> None:
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    library.write({"a.txt": " \n "})
+    report = await library.refresh()
+    assert (report.removed, report.failed, [skip.path for skip in report.skipped]) == (1, [], ["a.txt"])
+
+
+async def test_an_empty_folder_on_another_file_system_is_a_mount_that_is_away(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    state = await find_source(database, library.record.id)
+    assert state.source.device == library.root.stat().st_dev
+    (library.root / "a.txt").unlink()
+    library.record = replace(state.source, device=-1)
+    with pytest.raises(SourceUnavailableError, match="mount"):
+        await library.refresh()
+    assert (await texts(library)).keys() == {"a.txt"}
+    # On the same file system, its files were deleted.
+    library.record = state.source
+    assert outcome(await library.refresh()) == {"removed": 1}
+
+
 async def test_a_run_that_is_cancelled_is_completed_by_the_next(library: Library) -> None:
     library.write({f"{n:02}.txt": f"text number {n}" for n in range(20)})
 
@@ -502,6 +598,6 @@ async def test_a_run_that_is_cancelled_is_completed_by_the_next(library: Library
 def test_the_sum_of_reports_counts_everything() -> None:
     one = RefreshReport(added=1, updated=2, removed=3, unchanged=4, chunks=5, seconds=0.5)
     one.skipped.append(Skipped(path="a", reason="empty"))
-    total = count_outcomes([one, one])
+    total = add_up([one, one])
     assert (total.added, total.updated, total.removed, total.unchanged) == (2, 4, 6, 8)
     assert (total.chunks, total.seconds, len(total.skipped), total.failed) == (10, 1.0, 2, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -58,6 +59,9 @@ class BagOfWords:
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
+
+    def token_ends(self, text: str) -> list[int]:
+        return [word.end() for word in re.finditer(r"\S+", text)]
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self.embed_query(text) for text in texts])

@@ -79,6 +79,17 @@ def qdrant_app() -> tuple[ASGIApp, list[str]]:
                     with_payload=asked.with_payload or False,
                 )
                 return answer(found.model_dump(mode="json"))
+            case "scroll":
+                page_wanted = models.ScrollRequest.model_validate_json(body)
+                records, following = await local.scroll(
+                    name,
+                    limit=page_wanted.limit or 10,
+                    offset=page_wanted.offset,
+                    with_payload=bool(page_wanted.with_payload),
+                    with_vectors=bool(page_wanted.with_vector),
+                )
+                page = [record.model_dump(mode="json") for record in records]
+                return answer({"points": page, "next_page_offset": following})
             case "delete":
                 await local.delete(name, models.PointIdsList.model_validate_json(body))
             case "payload":

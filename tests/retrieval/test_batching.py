@@ -56,6 +56,9 @@ class Model:
     def count_tokens(self, text: str) -> int:
         return len(text)
 
+    def token_ends(self, text: str) -> Sequence[int]:
+        return range(1, len(text) + 1)
+
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self._begin(texts)
         return np.array([_row(text) for text in texts], dtype=np.float32).reshape(-1, WIDTH)

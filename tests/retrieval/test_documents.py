@@ -11,8 +11,8 @@ import pytest
 from retrieval.database import Database
 from retrieval.documents import find_document, find_revision, list_documents
 from retrieval.errors import NotFoundError
-from retrieval.publishing import remove_document
 from retrieval.records import Document, Scope
+from retrieval.removing import remove_document
 from retrieval.stores.pgvector import PgvectorStore
 from tests.retrieval.corpus import Corpus, make_corpus, shared_database
 

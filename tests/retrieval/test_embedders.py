@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
+from retrieval.embedders.onnx import OnnxEmbedder
 from retrieval.errors import (
     ConfigurationError,
     ExtraMissingError,
@@ -108,6 +109,16 @@ def test_tokens_are_counted_without_special_tokens_and_without_an_end(member: Em
     assert member.count_tokens("leave " * 5000) == 5000
 
 
+def test_tokens_are_placed_where_they_end(member: Embedder) -> None:
+    assert member.token_ends("") == []
+    assert member.token_ends("leave it,\n\nnow") == [5, 8, 9, 14]
+    text = "Ünïcode 日本 and the 😀 of 3.14 unbelievably long words. " * 20
+    ends = list(member.token_ends(text))
+    assert ends == sorted(ends)
+    assert len(ends) == member.count_tokens(text)
+    assert ends[-1] == len(text.rstrip())
+
+
 def test_concurrent_calls_give_the_vectors_of_lonely_ones(member: Embedder) -> None:
     texts = [f"{passage} {index}" for index, passage in itertools.product(range(4), PASSAGES)]
     alone = np.stack([member.embed_documents([text])[0] for text in texts])
@@ -147,6 +158,25 @@ def test_after_closing_every_call_is_a_model_error(own_member: Embedder) -> None
 
 
 # The int8 model on the CPU.
+
+
+def test_a_deferred_model_is_verified_at_once_and_gives_the_same_vectors(
+    embedder: Embedder, embedder_weights: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match="no such folder"):
+        OnnxEmbedder(tmp_path / "nowhere", deferred=True)
+    deferred = OnnxEmbedder(embedder_weights, deferred=True)
+    assert deferred.identity == embedder.identity
+    assert deferred.token_ends(QUESTION) == embedder.token_ends(QUESTION)
+    assert np.array_equal(deferred.embed_query(QUESTION), embedder.embed_query(QUESTION))
+    deferred.close()
+
+
+def test_a_deferred_model_that_was_closed_before_its_first_use_stays_closed(embedder_weights: Path) -> None:
+    deferred = OnnxEmbedder(embedder_weights, deferred=True)
+    deferred.close()
+    with pytest.raises(ModelError, match="closed"):
+        deferred.embed_query("too late")
 
 
 def test_int8_vectors_are_the_same_to_the_last_bit_whatever_else_is_in_flight(embedder: Embedder) -> None:

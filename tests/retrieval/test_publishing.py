@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from retrieval.database import Database
 from retrieval.documents import find_revision
-from retrieval.errors import NotFoundError, StoreUnavailableError
-from retrieval.publishing import DocumentChangedError, publish, purge_revisions, remove_document
+from retrieval.errors import ContentRejectedError, NotFoundError, StoreUnavailableError
+from retrieval.publishing import DocumentChangedError, publish
 from retrieval.records import ChunkDraft, Scope, contextual_text
+from retrieval.removing import purge_revisions, remove_document
 from retrieval.stores.memory import MemoryStore
 from retrieval.stores.pgvector import PgvectorStore
 from tests.retrieval.corpus import Corpus, embed, make_corpus, shared_database
@@ -352,7 +352,7 @@ async def test_a_failure_at_the_last_statement_leaves_a_changed_document_as_it_w
     before = await everything_stored(corpus)
     # The revision's row, which comes after chunks, vectors, postings and places, cannot hold such an offset.
     draft = replace(corpus.draft("a.txt", ["Owls fly."]), page_starts=(2**40,))
-    with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+    with pytest.raises(ContentRejectedError, match="integer out of range"):
         await corpus.publish(draft)
     assert await everything_stored(corpus) == before
 

@@ -16,8 +16,8 @@ from retrieval.database import Database
 from retrieval.errors import IndexMismatchError, InvalidRequestError
 from retrieval.fusion import FusionPolicy, blend, fuse
 from retrieval.lexical import Bm25Policy, lexical_scores
-from retrieval.publishing import remove_document
 from retrieval.records import Hit, Scope
+from retrieval.removing import remove_document
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS, Searcher, SearchPolicy, check_k, check_question
 from retrieval.stores.memory import MemoryStore
 from retrieval.stores.pgvector import PgvectorStore

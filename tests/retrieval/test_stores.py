@@ -30,7 +30,7 @@ from retrieval.errors import (
 from retrieval.indexes import ensure_index
 from retrieval.records import Scope
 from retrieval.search import Searcher, SearchPolicy
-from retrieval.stores import Index, StoreSpec, VectorStore, load_store
+from retrieval.stores import HeldVector, Index, StoreSpec, VectorStore, load_store
 from retrieval.stores.memory import MemoryStore
 from retrieval.stores.pgvector import PgvectorStore
 from retrieval.stores.qdrant import QdrantStore
@@ -154,9 +154,17 @@ class Room:
         async with self.database.snapshot() as connection:
             return await self.store.count(self.index, connection)
 
+    async def holdings(
+        self, *, after: int = 0, limit: int = 1_000, measured: bool = True
+    ) -> list[HeldVector]:
+        async with self.database.snapshot() as connection:
+            return await self.store.holdings(
+                self.index, after=after, limit=limit, measured=measured, connection=connection
+            )
+
     async def remove(self, chunk_ids: Sequence[int]) -> None:
         """Take chunks out, as publishing does: rows first, the store when that is committed."""
-        await self.database.execute(query("publishing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
+        await self.database.execute(query("removing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
         await self.store.forget(self.index, chunk_ids)
 
     async def set_readers(self, document_id: UUID, readers: Sequence[str]) -> None:
@@ -318,11 +326,53 @@ async def test_a_forgotten_chunk_is_gone_and_the_others_stay(room: Room) -> None
     assert await room.count() == 1
 
 
+async def test_holdings_come_in_the_order_of_their_ids_page_by_page(room: Room) -> None:
+    _, first = await room.add(random_units(300, seed=6))
+    _, second = await room.add(random_units(50, seed=7))
+    pages, after = [], 0
+    while page := [held.chunk_id for held in await room.holdings(after=after, limit=120)]:
+        pages.append(page)
+        after = page[-1]
+    assert [len(page) for page in pages] == [120, 120, 110]
+    assert [i for page in pages for i in page] == [*first, *second]
+
+
+async def test_holdings_tell_lengths_and_what_the_store_copied_of_postgres(room: Room) -> None:
+    document_id, (whole, half) = await room.add(
+        [unit(1), unit(1) * np.float32(0.5)], readers=["user:ann", "group:hr"]
+    )
+    held = {vector.chunk_id: vector for vector in await room.holdings()}
+    assert [held[i].norm for i in (whole, half)] == pytest.approx([1, 0.5], abs=1e-3)
+    for vector in held.values():
+        assert vector.document_id in {None, document_id}
+        assert vector.readers in {None, frozenset({"user:ann", "group:hr"})}
+    assert [vector.chunk_id for vector in await room.holdings(measured=False)] == [whole, half]
+
+
+async def test_discarded_vectors_are_gone_also_while_their_chunks_stay(room: Room) -> None:
+    _, (first, second, third) = await room.add([unit(1), unit(1, 1), unit(0, 1)])
+    async with room.database.transaction() as connection:
+        await room.store.discard(room.index, [first, third, third + 1_000], connection)
+        await room.store.discard(room.index, [], connection)
+    assert [held.chunk_id for held in await room.holdings()] == [second]
+
+
+async def test_a_store_that_has_lost_an_index_says_so_and_ends_no_transaction(room: Room) -> None:
+    await room.add([unit(1)])
+    async with room.database.transaction() as connection:
+        await room.store.drop(room.index, connection)
+    async with room.database.snapshot() as connection:
+        with pytest.raises(IndexMissingError, match="footnote reindex"):
+            await room.store.holdings(room.index, after=0, limit=1, measured=True, connection=connection)
+        await connection.execute("SELECT 1")
+
+
 async def test_an_empty_index_finds_nothing(room: Room) -> None:
     assert await room.nearest(unit(1)) == []
     assert await room.nearest(unit(1), scope=Scope.of(["user:ann"])) == []
     assert await room.cosines(unit(1), [1, 2, 3]) == {}
     assert await room.count() == 0
+    assert await room.holdings() == []
 
 
 async def test_an_index_may_be_created_twice_and_dropped_twice(room: Room) -> None:

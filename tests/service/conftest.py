@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from generation.answers import AnswerPolicy
+from ingest.parsers import ParserPolicy
 from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.database import Database
 from retrieval.embedders import Embedder
@@ -42,6 +43,7 @@ def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> 
                 embedder=embedder,
                 reranker=reranker,
                 embedding=embedding,
+                parser_policy=ParserPolicy(),
                 scoring=scoring,
                 searcher=Searcher(
                     database=database,

@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
     (root / "empty.txt").write_bytes(b"")
     (root / "rubbish.txt").write_bytes(bytes(range(256)) * 40)
     (root / "fake.pdf").write_bytes(b"\x89PNG\r\n\x1a\n not a PDF")
-    (root / "picture.bmp").write_bytes(b"BM")
+    (root / "model.stl").write_bytes(b"solid")
     os.mkfifo(root / "pipe.txt")
     (root / "line\nbreak.txt").write_text("The gate opens at seven.\n")
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.txt")).write_text("Coffee is free.\n")
@@ -107,7 +107,7 @@ def test_from_a_strange_folder_to_answers_that_can_be_verified(footnote: Footnot
     assert {entry["path"]: entry["reason"] for entry in report["skipped"]} == {
         "empty.txt": "empty",
         "pipe.txt": "not a regular file",
-        "picture.bmp": "no parser reads this kind of file",
+        "model.stl": "no parser reads this kind of file",
     }
     assert {entry["path"] for entry in report["failed"]} == {"rubbish.txt", "fake.pdf"}
     assert not any(entry["retryable"] for entry in report["failed"])
@@ -160,6 +160,10 @@ def test_what_a_person_reads(footnote: Footnote, folder: Path) -> None:
         (("ingest", ".", "--exclude", "!"), 2, "'!' is not a pattern"),
         (("sources", "add", ".", "--schedule", "often"), 2, "five fields"),
         (("refresh", "--due", "00000000-0000-0000-0000-000000000000"), 2, "give one of them"),
+        (("ingest",), 2, "name the folders or files"),
+        (("ingest", "--retry-failed", "--no-rules"), 2, "name it"),
+        (("ingest", ".", "--dry-run", "--retry-failed"), 2, "give one of them"),
+        (("documents", "delete", "00000000-0000-0000-0000-000000000000"), 1, "no document"),
         (("asc",), 2, "Did you mean 'ask'?"),
     ],
 )
@@ -198,6 +202,86 @@ def test_a_dry_run_reports_a_missing_path_beside_the_others(footnote: Footnote, 
     report = outcome.json()
     assert (outcome.status, report["added"]) == (1, 5)
     assert [failed["path"] for failed in report["failed"]] == ["nowhere"]
+
+
+def test_a_dry_run_prints_its_plan_path_by_path(footnote: Footnote, tmp_path: Path) -> None:
+    root = tmp_path / "plan"
+    root.mkdir()
+    for name in ("edited", "gone", "kept", "old"):
+        (root / f"{name}.md").write_text(f"# {name}\n\nSome words about {name}.\n")
+    assert footnote("ingest", str(root)).status == 0
+    (root / "edited.md").write_text("# edited\n\nOther words.\n")
+    (root / "gone.md").unlink()
+    (root / "old.md").rename(root / "new.md")
+    (root / "added.md").write_text("Added.\n")
+    plan = footnote("ingest", str(root), "--dry-run", "--json").json()
+    assert plan["plan"] == {
+        "added": ["added.md"],
+        "updated": ["edited.md"],
+        "renamed": [{"from": "old.md", "to": "new.md"}],
+        "removed": ["gone.md"],
+    }
+    assert [plan[name] for name in ("added", "updated", "renamed", "removed", "unchanged")] == [1] * 5
+    shown = footnote("ingest", str(root), "--dry-run").out
+    assert "  rename  old.md → new.md\n" in shown
+    assert "  remove  gone.md\n" in shown
+    done = footnote("ingest", str(root), "--json").json()
+    assert [done[name] for name in ("added", "updated", "renamed", "removed", "unchanged")] == [1] * 5
+
+
+def test_what_failed_is_listed_left_alone_and_tried_again_on_demand(
+    footnote: Footnote, folder: Path, dsn: str
+) -> None:
+    def tries() -> list[int]:
+        with psycopg.connect(dsn) as connection:
+            rows = connection.execute("SELECT attempts FROM ingest_failures ORDER BY path").fetchall()
+        return [row[0] for row in rows]
+
+    footnote("ingest", str(folder))
+    again = footnote("ingest", str(folder), "--json")
+    assert (again.status, len(again.json()["failed"]), tries()) == (1, 2, [1, 1])
+    status = footnote("status")
+    assert "rubbish.txt" in status.out
+    assert "2 files could not be taken in" in status.out
+    assert "footnote ingest --retry-failed" in status.err
+    retried = footnote("ingest", "--retry-failed", "--json")
+    assert (retried.status, len(retried.json()["failed"]), tries()) == (1, 2, [2, 2])
+    (folder / "rubbish.txt").write_text("Mended.\n")
+    (folder / "fake.pdf").unlink()
+    mended = footnote("ingest", "--retry-failed", "--json")
+    assert (mended.status, mended.json()["added"], tries()) == (0, 1, [])
+    assert "nothing to try again" in footnote("ingest", "--retry-failed").err
+
+
+def test_a_deleted_document_leaves_nothing_and_is_kept_out_on_demand(
+    footnote: Footnote, tmp_path: Path, dsn: str
+) -> None:
+    root = tmp_path / "house"
+    root.mkdir()
+    (root / "se cret [1]!.md").write_text("The code is 4711.\n")
+    (root / "open.md").write_text("The gate opens at seven.\n")
+    footnote("ingest", str(root))
+
+    def ids() -> dict[str, str]:
+        return {d["path"]: d["id"] for d in footnote("documents", "list", "--json").json()["documents"]}
+
+    deleted = footnote("documents", "delete", ids()["se cret [1]!.md"])
+    assert deleted.status == 0
+    assert "takes it in again" in deleted.err
+    with psycopg.connect(dsn) as connection:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            for table in ("documents", "revisions", "chunks")
+        ]
+    assert counts == [(1,), (1,), (1,)]
+    assert footnote("ingest", str(root), "--json").json()["added"] == 1
+    gone = footnote("documents", "delete", ids()["se cret [1]!.md"], "--keep-out", "--json").json()
+    assert gone["comes_back"] is False
+    report = footnote("ingest", str(root), "--json").json()
+    assert (report["added"], [skip["reason"] for skip in report["skipped"]]) == (0, ["excluded by rule"])
+    shown = footnote("documents", "show", gone["id"])
+    assert (shown.status, "was deleted" in shown.err) == (1, True)
+    assert footnote("ingest", str(root), "--no-rules", "--json").json()["added"] == 1
 
 
 def test_an_empty_folder_is_no_failure(footnote: Footnote, tmp_path: Path) -> None:

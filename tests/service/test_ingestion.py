@@ -7,11 +7,12 @@ from psycopg import sql
 
 from ingest.catalog import find_source, list_sources
 from ingest.errors import SourceUnavailableError
-from ingest.refresh import RefreshReport
+from ingest.reports import RefreshReport
 from retrieval.documents import list_documents
 from retrieval.errors import InvalidRequestError, NotFoundError
 from retrieval.records import Scope
-from service.ingestion import SourceRules, forget_source, ingest_path, plan_path, register_source
+from service.ingestion import forget_source, ingest_path, plan_path
+from service.targets import SourceRules, register_source
 from service.wiring import Footnote
 
 
@@ -83,9 +84,25 @@ async def test_rules_for_a_part_of_a_source_are_refused(footnote: Footnote, fold
         await ingest(footnote, folder / "travel", SourceRules(readers=["group:hr"]))
 
 
-async def test_a_folder_around_a_source_is_refused(footnote: Footnote, folder: Path) -> None:
+async def test_a_folder_takes_over_the_sources_inside_of_it(footnote: Footnote, folder: Path) -> None:
     await ingest(footnote, folder / "travel")
-    with pytest.raises(InvalidRequestError, match="lies around the source"):
+    await ingest(footnote, folder / "leave.md")
+    foreseen = await plan_path(
+        footnote.database, footnote.settings, folder, collection="default", rules=SourceRules()
+    )
+    assert (foreseen.added, foreseen.unchanged) == (0, 2)
+    report = await ingest(footnote, folder)
+    assert (report.added, report.unchanged, report.removed) == (0, 2, 0)
+    assert await paths(footnote) == ["leave.md", "travel/hotels.md"]
+    assert [state.source.location for state in await list_sources(footnote.database)] == [str(folder)]
+
+
+@pytest.mark.parametrize("rules", [SourceRules(include=["*.md"]), SourceRules(readers=["group:hr"])])
+async def test_a_folder_around_a_source_with_rules_of_its_own_is_refused(
+    footnote: Footnote, folder: Path, rules: SourceRules
+) -> None:
+    await ingest(footnote, folder / "travel", rules)
+    with pytest.raises(InvalidRequestError, match=r"lies around the source .* of its own"):
         await ingest(footnote, folder)
     assert await paths(footnote) == ["hotels.md"]
 

@@ -12,8 +12,8 @@ import pytest
 from ingest.catalog import SourceRecord, list_sources, set_schedule
 from retrieval.database import query
 from retrieval.errors import InvalidRequestError
-from service.ingestion import SourceRules, register_source
 from service.schedule import RefreshedSource, next_due, refresh_due, work
+from service.targets import SourceRules, register_source
 from service.wiring import Footnote
 from tests.service.test_ingestion import Silent
 

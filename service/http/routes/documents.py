@@ -63,7 +63,7 @@ async def list_page(
     "/v1/documents/{document_id}",
     summary="Show a document",
     response_model=DocumentBody,
-    responses=problems(*ALWAYS, 404),
+    responses=problems(*ALWAYS, 404, 410),
 )
 async def show(document_id: UUID, parts: PartsOf, caller: Caller) -> JSONResponse:
     """A document, also one whose file has gone. What the caller may not read does not exist for them."""
@@ -75,7 +75,7 @@ async def show(document_id: UUID, parts: PartsOf, caller: Caller) -> JSONRespons
     "/v1/documents/{document_id}/text",
     summary="Read a document's text",
     response_class=Response,
-    responses={200: _TEXT, 304: {"description": "The text has not changed."}, **problems(*ALWAYS, 404)},
+    responses={200: _TEXT, 304: {"description": "The text has not changed."}, **problems(*ALWAYS, 404, 410)},
 )
 async def text(
     document_id: UUID,

@@ -51,8 +51,9 @@ async def ready(parts: PartsOf) -> JSONResponse:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(500)},
 )
 async def metrics(request: Request, parts: PartsOf) -> Response:
-    """Requests, answers, and the size of every collection, whose names it shows. Needs no key: keep it from strangers
-    at the proxy."""
+    """Requests, answers, the size of every collection, whose names it shows, and what is wrong with its index. Needs
+    no key: keep it from strangers at the proxy."""
     parts.metrics.set_sizes(await parts.figures.sizes())
+    parts.metrics.set_inspection(parts.watch.latest())
     content, media_type = parts.metrics.expose(request.headers.get("accept", ""))
     return Response(content, media_type=media_type)

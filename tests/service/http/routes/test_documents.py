@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from retrieval.collections import find_collection
 from retrieval.indexes import ensure_index
-from retrieval.publishing import remove_document
+from retrieval.removing import remove_document
+from service.deleting import delete_document
 from service.http.bodies import DocumentBody, DocumentsBody
 from tests.service.http.conftest import House
 
@@ -108,6 +109,18 @@ async def test_a_removed_document_keeps_the_texts_that_citations_point_into(hous
     assert shown["revision"] is None
     assert shown["removed_at"] is not None
     assert (await house.client.get(f"/v1/documents/{document_id}/text?revision=1")).content == b"One."
+
+
+async def test_a_deleted_document_is_gone_and_says_so(house: House) -> None:
+    document_id = await house.add("a.txt", "One.")
+    footnote = house.footnote
+    deleted = await delete_document(
+        footnote.database, footnote.settings, UUID(str(document_id)), keep_out=False
+    )
+    assert deleted.document.path == "a.txt"
+    for address in (f"/v1/documents/{document_id}", f"/v1/documents/{document_id}/text?revision=1"):
+        response = await house.client.get(address)
+        assert (response.status_code, response.json()["type"]) == (410, "urn:footnote:problem:erased")
 
 
 async def test_a_text_that_the_caller_has_is_not_sent_again(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +48,9 @@ class _Broken:
 
     def count_tokens(self, text: str) -> int:
         return self._inner.count_tokens(text)
+
+    def token_ends(self, text: str) -> Sequence[int]:
+        return self._inner.token_ends(text)
 
     def embed_documents(self, texts: object) -> NDArray[np.float32]:
         raise AssertionError("readiness embeds a question")

@@ -1,0 +1,1 @@
+"""The binary formats of Word, PowerPoint and Excel up to 2003."""

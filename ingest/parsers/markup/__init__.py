@@ -1,0 +1,1 @@
+"""Texts with light markup, and HTML."""

@@ -1,0 +1,1 @@
+"""Mail: MIME, mailboxes and Outlook messages."""

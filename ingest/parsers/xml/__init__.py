@@ -1,0 +1,1 @@
+"""XML: articles, prose and data."""

@@ -1,0 +1,53 @@
+-- name: lock_document
+-- Hold a document that is in the index until the end of the transaction, if its revision and path are those meant.
+SELECT id FROM documents
+WHERE id = %(document_id)s AND current_revision IS NOT NULL
+  AND (%(revision)s::integer IS NULL OR current_revision = %(revision)s)
+  AND (%(path)s::text IS NULL OR path = %(path)s)
+FOR UPDATE
+
+-- name: lock_any_document
+-- Hold a document of a collection, in the index or not, until the end of the transaction.
+SELECT id FROM documents WHERE id = %(document_id)s AND collection_id = %(collection_id)s FOR UPDATE
+
+-- name: stored_chunks
+-- Chunks of a document with the hash of their text.
+SELECT id, text_hash FROM chunks WHERE document_id = %(document_id)s
+
+-- name: delete_postings
+-- Postings of chunks that are about to go.
+DELETE FROM postings AS p
+USING chunks AS c, unnest(c.lexemes) AS u
+WHERE c.id = ANY(%(chunk_ids)s)
+  AND p.collection_id = c.collection_id AND p.lexeme = u.lexeme AND p.chunk_id = c.id
+
+-- name: delete_chunks
+-- Chunks that no revision needs any more; their places and vectors in Postgres go with them.
+DELETE FROM chunks WHERE id = ANY(%(chunk_ids)s)
+
+-- name: supersede_revision
+-- The current revision stays readable for the retention time, from now on.
+UPDATE revisions SET superseded_at = now()
+WHERE document_id = %(document_id)s AND superseded_at IS NULL
+
+-- name: mark_removed
+-- The file has gone: nothing answers from it any more.
+UPDATE documents SET current_revision = NULL, removed_at = now(), updated_at = now() WHERE id = %(document_id)s
+
+-- name: erase_document
+-- A document with all of its revisions.
+DELETE FROM documents WHERE id = %(document_id)s
+
+-- name: remember_erased
+-- A citation to an erased document is answered with "gone".
+INSERT INTO erased_documents (id) VALUES (%(document_id)s) ON CONFLICT DO NOTHING
+
+-- name: purge_revisions
+-- Texts whose retention has ended.
+DELETE FROM revisions WHERE superseded_at < now() - make_interval(days => %(retention_days)s)
+
+-- name: purge_documents
+-- Removed documents without a text left. A file that comes back later is a new document, whose revisions count from 1:
+-- under the old id, a citation to an old revision 1 would be answered with the new one's text.
+DELETE FROM documents AS d
+WHERE d.removed_at IS NOT NULL AND NOT EXISTS (SELECT FROM revisions AS r WHERE r.document_id = d.id)
