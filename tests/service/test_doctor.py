@@ -164,7 +164,7 @@ def test_the_command_prints_one_object_with_stable_names_and_says_by_its_status_
         connection.execute("INSERT INTO postings VALUES (7, 7, 1, 1, 'word')")
     assert run(["doctor", "--json"]) == 1
     told = json.loads(capfd.readouterr().out)
-    assert {*told} == {"healthy", "counts", "findings", "seconds"}
+    assert {*told} == {"healthy", "counts", "findings", "seconds", "parsers"}
     assert told["healthy"] is False
     [finding] = told["findings"]
     assert {"kind", "collection", "count", "examples", "repaired"} <= {*finding}
