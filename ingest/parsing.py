@@ -97,7 +97,7 @@ class ParserPool:
         async with self._turns:
             parsed = await self._parse_somewhere(content, file_name)
         for note in parsed.notes:
-            logger.warning("%s", note)
+            logger.warning("%s", note if file_name in note else f"{file_name}: {note}")
         return parsed
 
     async def _parse_somewhere(self, content: bytes, file_name: str) -> ParsedDocument:

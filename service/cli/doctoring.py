@@ -104,7 +104,7 @@ def show(diagnosis: Diagnosis, *, mending: bool) -> None:
         for name, of in figures.items():
             told = ", ".join(f"{kind} {_number(number)}" for kind, number in of.items())
             console.print(f"{name}: {told}", markup=False)
-    if not (diagnosis.findings or diagnosis.mended):
+    if diagnosis.is_healthy and not diagnosis.mended:
         console.print("Everything agrees.")
     for finding in diagnosis.mended:
         _show_finding(finding, "mended")

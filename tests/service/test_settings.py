@@ -156,6 +156,13 @@ def test_every_wrong_setting_is_named_at_once(write_file: WriteFile, monkeypatch
     assert lines[1].endswith("it has to be an address that begins with http:// or https://.")
 
 
+def test_an_overlap_of_half_a_chunk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_CHUNKING__OVERLAP_TOKENS", "127")
+    assert load_settings().chunking.overlap_tokens == 127
+    monkeypatch.setenv("FOOTNOTE_CHUNKING__OVERLAP_TOKENS", "128")
+    assert refusal().startswith("chunking.overlap_tokens (FOOTNOTE_CHUNKING__OVERLAP_TOKENS) is 128")
+
+
 def test_a_section_written_as_a_value_is_explained(write_file: WriteFile) -> None:
     path = write_file('database = "host=x"\n')
     assert refusal() == f"database is a section: [database] in '{path}', with dsn, max_connections in it."

@@ -147,7 +147,8 @@ class _Pages:
             )
         if self.damaged:
             return ParseError(f"{self.file_name} is damaged: no page of it can be read ({pages})")
-        return NoTextError(f"{self.file_name} contains no text ({pages})")
+        recognised = " that can be recognised" if self.pictures else ""
+        return NoTextError(f"{self.file_name} contains no text{recognised} ({pages})")
 
 
 def _listed(numbers: Sequence[int]) -> str:
