@@ -116,6 +116,13 @@ def _held_mb(pid: int) -> tuple[float, float]:
     return tuple(int(facts.get(name, "0 kB").split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))  # type: ignore[return-value]
 
 
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 @dataclass(slots=True)
 class MemoryPeak:
     """The most memory that was held at once, in MB, looked at twice a second. To be entered.
@@ -146,7 +153,12 @@ class MemoryPeak:
         while not self._stop.wait(_SAMPLE_EVERY_S):
             own = os.getpid()
             self.main = max(self.main, _held_mb(own)[0])
-            parsers = [p for p in _tree(own, without=self.postmaster) if p != own]
+            # Between fork and exec a child still shows this process's memory, and its command line.
+            parsers = [
+                pid
+                for pid in _tree(own, without=self.postmaster)
+                if pid != own and _command_line(pid) != _command_line(own)
+            ]
             self.parsers = max(self.parsers, sum(_held_mb(pid)[0] for pid in parsers))
             servers = _tree(self.postmaster)
             self.postgres = max(self.postgres, sum(_held_mb(pid)[1] for pid in servers))

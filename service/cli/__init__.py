@@ -91,6 +91,8 @@ def run(arguments: list[str]) -> int:
         _discard_output()
         return 1
     except Exception as exc:  # noqa: BLE001  # the outermost handler
+        if isinstance(exc, OSError):
+            _discard_what_cannot_be_written()
         return fail(_explain(exc), as_json=as_json, status=1)
     if status in {_INTERRUPTED, _TERMINATED}:
         return fail(
@@ -104,6 +106,14 @@ def run(arguments: list[str]) -> int:
 def _discard_output() -> None:
     """Nobody reads it any more (`| head`): what is left in the buffer must not fail again when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _discard_what_cannot_be_written() -> None:
+    """Where the output is what failed (a full disk), the rest in its buffer must not fail again when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()
 
 
 def _explain(exc: Exception) -> str:

@@ -47,7 +47,12 @@ def environment(
     dsn: str, tmp_path: Path, embedder: Embedder, reranker: Reranker, weights_cache: Path
 ) -> dict[str, str]:
     """What a command sees of the world; the models have been fetched by the fixtures before."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FOOTNOTE_")}
+    # Output is buffered for most users, and then fails elsewhere than where it is written.
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("FOOTNOTE_") and name != "PYTHONUNBUFFERED"
+    }
     home = tmp_path / "home"
     home.mkdir()
     (home / "weights").symlink_to(weights_cache)
