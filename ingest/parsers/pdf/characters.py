@@ -185,7 +185,9 @@ def _read_characters(
 
 
 def _turn(direction: float) -> int:
-    """Clockwise quarters; -1 where text is tilted."""
+    """Clockwise quarters; -1 where text is tilted, or a damaged file gives it no direction."""
+    if not math.isfinite(direction):
+        return -1
     quarters = direction / (math.pi / 2)
     return round(quarters) % 4 if abs(quarters - round(quarters)) * math.pi / 2 <= _MOST_TILTED else -1
 
