@@ -326,7 +326,7 @@ async def measure_size(corpus: Corpus, documents: int) -> dict[str, Any]:
     embed_ms = 1000 * statistics.mean(embedding)
     small_ms = statistics.mean(each["cpu_ms_a_document"] for each in small)
     peaks = {
-        kind: round(large["peak"][kind] / max(each["peak"][kind] for each in small), 3)
+        kind: round(large["peak"][kind] / max(1.0, *(each["peak"][kind] for each in small)), 3)
         for kind in large["peak"]
     }
     return {

@@ -128,12 +128,14 @@ class MemoryPeak:
     """The most memory that was held at once, in MB, looked at twice a second. To be entered.
 
     Of Postgres only what is its processes' own: the shared buffers have a fixed size and are touched bit by bit.
+    Autovacuum stands apart: it holds a sample of at most 30,000 rows while it analyses a table.
     """
 
     postmaster: int
     main: float = 0.0
     parsers: float = 0.0
     postgres: float = 0.0
+    autovacuum: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -160,14 +162,17 @@ class MemoryPeak:
                 if pid != own and _command_line(pid) != _command_line(own)
             ]
             self.parsers = max(self.parsers, sum(_held_mb(pid)[0] for pid in parsers))
-            servers = _tree(self.postmaster)
-            self.postgres = max(self.postgres, sum(_held_mb(pid)[1] for pid in servers))
+            held = {pid: _held_mb(pid)[1] for pid in _tree(self.postmaster)}
+            vacuum = sum(held.pop(pid) for pid in list(held) if b"autovacuum worker" in _command_line(pid))
+            self.postgres = max(self.postgres, sum(held.values()))
+            self.autovacuum = max(self.autovacuum, vacuum)
 
     def as_json(self) -> dict[str, float]:
         return {
             "main_mb": round(self.main, 1),
             "parsers_mb": round(self.parsers, 1),
             "postgres_own_mb": round(self.postgres, 1),
+            "autovacuum_own_mb": round(self.autovacuum, 1),
         }
 
 

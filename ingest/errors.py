@@ -8,6 +8,7 @@ IngestError
 ├── ParsersUnavailableError  the parser processes cannot be started, or do not stay alive (retryable)
 ├── FileTooLargeError        a file has more bytes than may be read (permanent)
 └── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
+    └── FileReplacedError    it is not the file any more that was listed (retryable)
 """
 
 from __future__ import annotations
@@ -51,3 +52,12 @@ class FileUnreadableError(IngestError):
     """A file vanished, changed while it was read, or may not be opened."""
 
     retryable = True
+
+
+class FileReplacedError(FileUnreadableError):
+    """A file has another size or time than when it was listed: these are its new ones."""
+
+    def __init__(self, *, size_bytes: int, mtime_ns: int) -> None:
+        super().__init__("it changed since it was listed; the next run takes it")
+        self.size_bytes = size_bytes
+        self.mtime_ns = mtime_ns

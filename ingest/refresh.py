@@ -26,6 +26,7 @@ from ingest.catalog import (
     start_run,
 )
 from ingest.errors import (
+    FileReplacedError,
     FileTooLargeError,
     FileUnreadableError,
     NoTextError,
@@ -44,6 +45,9 @@ from retrieval.database import Database
 from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
 from retrieval.publishing import DocumentChangedError
 from retrieval.removing import remove_document
+
+# A file may be written to between listing and reading; one that is so again and again is left to the next run.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +260,9 @@ class _Run:
                 raise
             raise _first(ours) from group
 
-    async def _index_one(self, found: FoundFile, known: KnownDocument | None) -> None:
+    async def _index_one(
+        self, found: FoundFile, known: KnownDocument | None, *, attempts: int = _ATTEMPTS
+    ) -> None:
         fate: Fate
         chunks = 0
         try:
@@ -271,6 +277,12 @@ class _Run:
             if known is not None:
                 # Its content cannot be read, and what was indexed of it is no longer there.
                 await self._remove(known)
+        except FileReplacedError as exc:
+            if attempts > 1:
+                now = replace(found, size_bytes=exc.size_bytes, mtime_ns=exc.mtime_ns)
+                await self._index_one(now, known, attempts=attempts - 1)
+                return
+            fate = await self._fail(found, exc)
         except OUTAGES:
             raise
         except (FileUnreadableError, ModelError, DocumentChangedError) as exc:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ingest.catalog import SourceRecord, SourceState, known_documents, list_sources, remove_source
-from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
+from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.failures import known_failures
 from ingest.parsing import ParserPool
 from ingest.patience import Patience
@@ -124,6 +124,9 @@ def _foresee(source: Source, plan: RefreshPlan, made_by: Recipe, max_bytes: int)
     for found, known in plan.changed:
         try:
             content = source.fetch(found, max_bytes=max_bytes)
+        except FileReplacedError:
+            updated.append(found.path)
+            continue
         except (FileUnreadableError, FileTooLargeError) as exc:
             report.failed.append(Failed(path=found.path, error=str(exc), retryable=exc.retryable))
             if isinstance(exc, FileTooLargeError):

@@ -65,8 +65,10 @@ class Source(Protocol):
         ...
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
-        """Read a file whole. Raises `FileUnreadableError` where it vanished, changed while it was read or may not be
-        opened, and `FileTooLargeError` where it has more than `max_bytes`."""
+        """Read a file whole, as it was listed: what is remembered is that this content had this size and time.
+
+        Raises `FileReplacedError` where it has others now, `FileUnreadableError` where it vanished, changed while it
+        was read or may not be opened, and `FileTooLargeError` where it has more than `max_bytes`."""
         ...
 
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 
 from pathspec import GitIgnoreSpec
 
-from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
+from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
 from retrieval.errors import InvalidRequestError
 
@@ -202,6 +202,8 @@ def _read(found: FoundFile, max_bytes: int) -> bytes:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise FileUnreadableError("it was replaced by something that is not a regular file")
+            if (before.st_size, before.st_mtime_ns) != (found.size_bytes, found.mtime_ns):
+                raise FileReplacedError(size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
             if before.st_size > max_bytes:
                 raise FileTooLargeError(_too_large(before.st_size, max_bytes))
             content = file.read(max_bytes + 1)

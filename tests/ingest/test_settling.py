@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sources import FoundFile, Listing
+from ingest.sources import FoundFile, Listing, Source
 from ingest.sources.folder import FolderSource, settling_time_s
 from retrieval.database import Database
-from tests.ingest.fakes import MAX_FILE_BYTES, Library, WatchedSource, indexed, open_library
+from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, Library, WatchedSource, indexed, open_library
 
 SECOND = 1_000_000_000
 
@@ -57,39 +58,81 @@ async def test_an_edit_that_keeps_the_size_right_after_a_run_is_seen(library: Li
 
 
 @dataclass(slots=True)
-class CoarseSource:
-    """A folder on a file system that keeps the second of an edit and no more. A file is edited right after it is read.
+class InterruptedSource:
+    """A folder in which something happens just before a file is read, or right after.
 
-    edits: what to write then, by path.
+    before, after: what happens, by path; once.
     """
 
-    source: FolderSource
-    edits: dict[str, str]
+    source: Source
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
+    after: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def discover(self, *, below: str = "") -> Listing:
-        listing = self.source.discover(below=below)
-        return replace(listing, files=tuple(map(_in_whole_seconds, listing.files)))
+        return self.source.discover(below=below)
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
+        self.before.pop(found.path, lambda: None)()
         content = self.source.fetch(found, max_bytes=max_bytes)
-        if (edit := self.edits.pop(found.path, None)) is not None:
-            Path(found.locator).write_text(edit)
+        self.after.pop(found.path, lambda: None)()
         return content
-
-
-def _in_whole_seconds(found: FoundFile) -> FoundFile:
-    return replace(found, mtime_ns=found.mtime_ns // SECOND * SECOND)
 
 
 async def test_an_edit_in_the_same_second_is_seen_where_the_file_system_keeps_seconds(
     library: Library,
 ) -> None:
-    library.source = WatchedSource(CoarseSource(FolderSource(library.root), {"a.txt": "two"}))
-    library.write({"a.txt": "one"})
+    path = library.root / "a.txt"
+
+    def write_coarsely(text: str) -> None:
+        path.write_text(text)
+        second_ns = time.time_ns() // SECOND * SECOND
+        os.utime(path, ns=(second_ns, second_ns))
+
+    write_coarsely("one")
+    source = InterruptedSource(library.source.source, after={"a.txt": lambda: write_coarsely("two")})
+    library.source = WatchedSource(source)
     await library.refresh()
     assert await text_of(library, "a.txt") == "one"
     await library.refresh()
     assert await text_of(library, "a.txt") == "two"
+
+
+@pytest.mark.parametrize("other", [b"two", b"two and more", DAMAGED, b" ", b"x" * (MAX_FILE_BYTES + 1)])
+async def test_a_file_that_another_took_the_place_of_for_the_time_of_a_run_is_seen_when_it_is_back(
+    library: Library, other: bytes
+) -> None:
+    path, aside = library.root / "a.txt", library.root.with_name("aside")
+    library.write({"a.txt": "one"})
+    os.utime(path, ns=(5, 5))
+
+    def exchange() -> None:
+        path.rename(aside)
+        path.write_bytes(other)
+        os.utime(path, ns=(7, 7))
+
+    library.source = WatchedSource(InterruptedSource(library.source.source, before={"a.txt": exchange}))
+    await library.refresh()
+    aside.replace(path)
+    report = await library.refresh()
+    assert (report.added + report.updated, report.failed, report.skipped) == (1, [], [])
+    assert await text_of(library, "a.txt") == "one"
+
+
+async def test_a_file_that_is_written_to_again_and_again_is_taken_by_a_later_run(library: Library) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+
+    class Restless(InterruptedSource):
+        def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
+            if found.path == "a.txt":
+                with (library.root / "a.txt").open("a") as file:
+                    file.write(" more")
+            return InterruptedSource.fetch(self, found, max_bytes=max_bytes)
+
+    library.source = WatchedSource(Restless(library.source.source))
+    report = await library.refresh()
+    [failed] = report.failed
+    assert (report.added, failed.path, failed.retryable) == (1, "a.txt", True)
+    assert failed.error == "it changed since it was listed; the next run takes it"
 
 
 @given(
