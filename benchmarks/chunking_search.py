@@ -161,6 +161,7 @@ class MemoryIndex:
         fused = fuse(
             {index: float(cosines[index]) for index in candidates},
             {index: float(bm25[index]) for index in candidates},
+            attainable=float(bm25.max()),
             cosine_bounds=self._models.embedder.cosine_bounds,
             policy=FusionPolicy(),
         )

@@ -66,7 +66,13 @@ class Corpus:
     def hits(self, question: str, k: int) -> list[Hit]:
         cosines = dict(enumerate((self._vectors @ self._embedder.embed_query(question)).tolist()))
         bm25 = dict(enumerate(self._bm25(question)))
-        fused = fuse(cosines, bm25, cosine_bounds=self._embedder.cosine_bounds, policy=FusionPolicy())[:k]
+        fused = fuse(
+            cosines,
+            bm25,
+            attainable=max(bm25.values()),
+            cosine_bounds=self._embedder.cosine_bounds,
+            policy=FusionPolicy(),
+        )[:k]
         return [Hit(passage=self._passages[i], score=s, cosine=cosines[i], bm25=bm25[i]) for i, s in fused]
 
     def _bm25(self, question: str, k1: float = 0.9, b: float = 0.4) -> Iterator[float]:

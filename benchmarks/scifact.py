@@ -41,8 +41,8 @@ from service.wiring import Footnote, open_footnote
 
 DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data")) / "retrieval" / "scifact"
 MODES = {
-    "dense": FusionPolicy(dense_weight=1.0),
-    "bm25": FusionPolicy(dense_weight=0.0),
+    "dense": FusionPolicy.by_dense_weight(1.0),
+    "bm25": FusionPolicy.by_dense_weight(0.0),
     "fused": FusionPolicy(),
 }
 # Passages fetched for a question: enough that their documents, each counted once, number 100.

@@ -19,8 +19,9 @@ from generation.llms import LLM, TextDelta, Usage
 from generation.prompt import build_prompt
 from generation.reasons import NO_SENTENCE, left_open, no_answer, too_weak
 from generation.support import check_support
+from retrieval.neighbours import NO_GAPS, GapTexts
 from retrieval.records import Hit
-from retrieval.search import PairScorer
+from retrieval.reranking import PairScorer
 
 _NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, estimated=False)
 
@@ -33,8 +34,12 @@ async def answer_question(
     llm: LLM | None,
     allow_outside: bool,
     policy: AnswerPolicy,
+    gap_texts: GapTexts = NO_GAPS,
 ) -> Answer:
     """Answer from the passages found, or refuse. Without `llm`, in the sources' own sentences.
+
+    With one, neighbouring chunks are read as one passage; `gap_texts` is what stands between them
+    (`retrieval.neighbours`). The evidence check reads them one by one: of a long pair the model reads the beginning.
 
     Raises `OutsideNotAllowedError` before anything is sent, `LLMError`, `ModelError`.
     """
@@ -46,7 +51,8 @@ async def answer_question(
         return _refusal(reason, evidence, model=model)
     if llm is None:
         return _extracted_answer(evidence, policy)
-    return await _worded_answer(question, evidence, scorer=scorer, llm=llm, policy=policy)
+    context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts)
+    return await _worded_answer(question, evidence, context, scorer=scorer, llm=llm, policy=policy)
 
 
 def _extracted_answer(evidence: Sequence[Evidence], policy: AnswerPolicy) -> Answer:
@@ -66,10 +72,15 @@ def _extracted_answer(evidence: Sequence[Evidence], policy: AnswerPolicy) -> Ans
 
 
 async def _worded_answer(
-    question: str, evidence: Sequence[Evidence], *, scorer: PairScorer, llm: LLM, policy: AnswerPolicy
+    question: str,
+    evidence: Sequence[Evidence],
+    context: Sequence[NumberedPassage],
+    *,
+    scorer: PairScorer,
+    llm: LLM,
+    policy: AnswerPolicy,
 ) -> Answer:
     """Let the language model answer, and check every sentence of what it says."""
-    context = choose_context(evidence, token_budget=policy.context_tokens)
     said, usage = await _ask(llm, question, context, policy)
     checked = (
         []

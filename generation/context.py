@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from generation.evidence import Evidence
 from generation.sentences import split_sentences
 from generation.tokens import approximate_tokens
+from retrieval.neighbours import NO_GAPS, GapTexts, merge_neighbours
 from retrieval.records import Passage, contextual_text
 
 _FENCE_TOKENS = 12
-"""What the fence around a passage costs, on the high side."""
+"""What the fence around a passage costs, on the high side; no gap between neighbours is longer."""
+
+_LONGEST_MERGED = 4_000
+"""Code points of neighbouring chunks in one quotation: a citation of it should still name a place to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +26,15 @@ class NumberedPassage:
     passage: Passage
 
 
-def choose_context(evidence: Sequence[Evidence], *, token_budget: int) -> list[NumberedPassage]:
+def choose_context(
+    evidence: Sequence[Evidence], *, token_budget: int, gap_texts: GapTexts = NO_GAPS
+) -> list[NumberedPassage]:
     """Number the passages that fit the budget, best first; tokens are estimated on the high side.
 
     A passage that lies within one already chosen is left out. One that does not fit is passed over for a shorter
-    one, save the best: it is cut at the end of a sentence, so that there is always something to read.
+    one, save the best: it is cut at the end of a sentence, so that there is always something to read. What was
+    weighed as neighbouring chunks is read as one passage, with sentences whole that were cut between them; the
+    white space between chunks comes from `gap_texts`.
     """
     chosen: list[Passage] = []
     left = token_budget
@@ -39,7 +47,10 @@ def choose_context(evidence: Sequence[Evidence], *, token_budget: int) -> list[N
         if _cost(passage) <= left or not chosen:
             chosen.append(passage)
             left -= _cost(passage)
-    return [NumberedPassage(number=number, passage=passage) for number, passage in enumerate(chosen, start=1)]
+    merged = merge_neighbours(chosen, gap_texts=gap_texts, longest=_LONGEST_MERGED)
+    return [
+        NumberedPassage(number=number, passage=group.passage) for number, group in enumerate(merged, start=1)
+    ]
 
 
 def _cost(passage: Passage) -> int:

@@ -15,7 +15,7 @@ from generation.answers import AnswerPolicy, LookedAt
 from generation.facts import content_words
 from generation.sentences import Sentence, split_sentences
 from retrieval.records import Hit, Passage, contextual_text
-from retrieval.search import PairScorer
+from retrieval.reranking import PairScorer
 
 _MOST_SENTENCES = 16
 """Sentences read of the best passages; of longer lists and tables those most like the question."""

@@ -35,18 +35,18 @@ def build_prompt(question: str, passages: Sequence[NumberedPassage]) -> list[Mes
     return [
         Message(
             role="system",
-            content=_template("system").substitute(not_in_sources=NOT_IN_SOURCES, missing=MISSING),
+            content=template("system").substitute(not_in_sources=NOT_IN_SOURCES, missing=MISSING),
         ),
         Message(
             role="user",
-            content=_template("question").substitute(passages=fenced, question=_harmless(question)),
+            content=template("question").substitute(passages=fenced, question=harmless(question)),
         ),
     ]
 
 
 def _fenced(numbered: NumberedPassage) -> str:
     passage = numbered.passage
-    text = _harmless(_REFERENCE.sub(r"(\1)", passage.text))
+    text = harmless(_REFERENCE.sub(r"(\1)", passage.text))
     return f'<passage number="{numbered.number}" from="{_attribute(_place(passage))}">\n{text}\n</passage>'
 
 
@@ -56,10 +56,10 @@ def _place(passage: Passage) -> str:
 
 
 def _attribute(text: str) -> str:
-    return " ".join(_harmless(text).replace('"', "'").replace(">", "›").replace("<", "‹").split())
+    return " ".join(harmless(text).replace('"', "'").replace(">", "›").replace("<", "‹").split())
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """The text without what a server's chat template or our own fences would read as structure."""
     text = _CONTROL.sub(" ", text.encode(errors="replace").decode())  # a lone surrogate cannot be sent
     for structure in (_FENCE, _TURN):
@@ -68,5 +68,6 @@ def _harmless(text: str) -> str:
 
 
 @cache
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """The wording `prompts/NAME.md`."""
     return Template((_PROMPTS / f"{name}.md").read_text(encoding="utf-8").strip())

@@ -15,7 +15,7 @@ from generation.context import NumberedPassage
 from generation.facts import Facts, content_words, facts_of
 from generation.sentences import Sentence, split_sentences
 from retrieval.records import Passage
-from retrieval.search import PairScorer
+from retrieval.reranking import PairScorer
 
 _MOST_COMPARED = 16
 """Source sentences read by the cross-encoder for one sentence of an answer: those with most words in common."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from ingest.sources import SourceKind, SourceSpec
 from retrieval.database import Database, query
 from retrieval.errors import NotFoundError
+from retrieval.metadata import check_metadata
 from retrieval.records import Collection
 
 
@@ -31,6 +32,8 @@ class SourceRecord:
     schedule: str | None
     # The file system on which the folder lay when it last held files.
     device: int | None = None
+    # What is said of all its documents, for searches to be narrowed down by.
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> SourceSpec:
@@ -61,13 +64,15 @@ async def ensure_source(
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     readers: Sequence[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     taking_over: Sequence[tuple[UUID, str]] = (),
 ) -> SourceRecord:
     """The source at an absolute path, made where it does not exist. None keeps what was set before.
 
     `taking_over`: sources inside of it that end here, each with what goes before the paths of its documents, which
-    become this source's.
+    become this source's. Raises `InvalidRequestError` for metadata that are none.
     """
+    check_metadata(metadata or {})
     async with database.transaction() as connection:
         cursor = await connection.execute(
             query("catalog.ensure_source"),
@@ -79,6 +84,7 @@ async def ensure_source(
                 "exclude": None if exclude is None else list(exclude),
                 "readers": None if readers is None else list(readers),
                 "default_readers": list(default_readers),
+                "metadata": None if metadata is None else Jsonb(dict(metadata)),
             },
         )
         row = await cursor.fetchone()
@@ -102,6 +108,7 @@ def source_record(row: Mapping[str, Any]) -> SourceRecord:
         readers=tuple(row["readers"]),
         schedule=row["schedule"],
         device=row["device"],
+        metadata=row["metadata"],
     )
 
 
@@ -205,6 +212,23 @@ async def set_readers(database: Database, document_id: UUID, readers: Sequence[s
     """Say who may read a document."""
     await database.execute(
         query("catalog.set_readers"), {"document_id": document_id, "readers": list(readers)}
+    )
+
+
+async def documents_with_other_metadata(database: Database, source: SourceRecord) -> list[UUID]:
+    """The documents of a source whose metadata are not the source's."""
+    rows = await database.fetch_all(
+        query("catalog.documents_with_other_metadata"),
+        {"source_id": source.id, "metadata": Jsonb(dict(source.metadata))},
+    )
+    return [row["id"] for row in rows]
+
+
+async def set_metadata(database: Database, document_ids: Sequence[UUID], metadata: Mapping[str, str]) -> None:
+    """Say of documents what searches are narrowed down by; neither texts nor vectors are touched."""
+    await database.execute(
+        query("catalog.set_metadata"),
+        {"document_ids": list(document_ids), "metadata": Jsonb(dict(metadata))},
     )
 
 

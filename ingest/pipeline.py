@@ -135,6 +135,7 @@ class Pipeline:
             mtime_ns=found.mtime_ns,
             recipe=made_by,
             readers=record.readers,
+            metadata=record.metadata,
         )
 
     async def _publish(self, draft: RevisionDraft) -> Published:

@@ -18,10 +18,12 @@ from ingest.budget import ByteBudget
 from ingest.catalog import (
     KnownDocument,
     SourceRecord,
+    documents_with_other_metadata,
     documents_with_other_readers,
     finish_run,
     known_documents,
     note_device,
+    set_metadata,
     set_readers,
     start_run,
 )
@@ -45,9 +47,12 @@ from retrieval.database import Database
 from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
 from retrieval.publishing import DocumentChangedError
 from retrieval.removing import remove_document
+from retrieval.segments import SegmentPolicy, merge_segments
+from retrieval.upkeep import keep_up
 
 # A file may be written to between listing and reading; one that is so again and again is left to the next run.
 _ATTEMPTS = 3
+_DOCUMENTS_A_STATEMENT = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +62,13 @@ class RefreshPolicy:
     in_flight: files at work at once, so that the embedder never waits for a parser or a disk.
     bytes_in_flight: how many bytes of files may be at work at once; a larger file goes alone.
     patience: how long an outage of the database, the store or a model's server is waited out.
+    segments: when the segments of lexical search are worked on, also during a run.
     """
 
     in_flight: int = 8
     bytes_in_flight: int = 256 * 1024**2
     patience: Patience = field(default_factory=Patience)
+    segments: SegmentPolicy = field(default_factory=SegmentPolicy)
 
 
 async def plan_source(
@@ -162,19 +169,25 @@ class _Run:
     remembered: set[str] = field(default_factory=set)
     # Documents that were moved in this run: they count as renamed, whatever else is done for them.
     moved: frozenset[UUID] = frozenset()
+    # Chunks published since segments were last looked at.
+    unmerged: int = 0
 
     async def carry_out(self) -> None:
         started = time.monotonic()
-        wait_out = self.policy.patience.wait_out
+        pipeline, wait_out = self.pipeline, self.policy.patience.wait_out
         plan = await wait_out(self._plan)
         await wait_out(self._exchange_readers)
+        await wait_out(self._exchange_metadata)
         for document in plan.removed:
             await self._remove(document)
         work = [*plan.changed, *await self._follow(plan.moved), *((found, None) for found in plan.added)]
         self.progress.planned(files=len(work))
         await self._index_all(iter(work))
         await wait_out(
-            lambda: keep_failures(self.pipeline.database, self.record.id, self.remembered, below=self.below)
+            lambda: keep_failures(pipeline.database, self.record.id, self.remembered, below=self.below)
+        )
+        await wait_out(
+            lambda: keep_up(pipeline.database, pipeline.store, pipeline.index, self.policy.segments)
         )
         self.report.seconds = time.monotonic() - started
 
@@ -207,6 +220,14 @@ class _Run:
         for document_id in await documents_with_other_readers(database, self.record):
             await store.set_readers(self.pipeline.index, document_id, self.record.readers)
             await set_readers(database, document_id, self.record.readers)
+
+    async def _exchange_metadata(self) -> None:
+        """Give the source's documents its metadata, a batch at a time, so that none is held for long."""
+        database = self.pipeline.database
+        others = await documents_with_other_metadata(database, self.record)
+        for start in range(0, len(others), _DOCUMENTS_A_STATEMENT):
+            batch = others[start : start + _DOCUMENTS_A_STATEMENT]
+            await set_metadata(database, batch, self.record.metadata)
 
     async def _remove(self, document: KnownDocument) -> None:
         pipeline = self.pipeline
@@ -289,6 +310,17 @@ class _Run:
             fate = await self._fail(found, exc)
         self._count(fate, chunks, known)
         self.progress.finished(found.path, fate, chunks)
+        await self._merge_now_and_then(chunks)
+
+    async def _merge_now_and_then(self, chunks: int) -> None:
+        """Keep searching quick during a long run, too."""
+        self.unmerged += chunks
+        if self.unmerged >= self.policy.segments.fresh:
+            self.unmerged = 0
+            database, collection_id = self.pipeline.database, self.pipeline.index.collection_id
+            await self.policy.patience.wait_out(
+                lambda: merge_segments(database, collection_id, self.policy.segments)
+            )
 
     def _count(self, fate: Fate, chunks: int, known: KnownDocument | None) -> None:
         is_moved = known is not None and known.id in self.moved

@@ -15,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from retrieval.errors import ConfigurationError, ContentRejectedError, DatabaseUnavailableError
+from retrieval.term_weights import register_term_weights
 
 SQL_DIRECTORY = Path(__file__).resolve().parent.parent / "sql"
 
@@ -56,7 +57,7 @@ class Database:
             timeout=connect_timeout_s,
             connection_class=AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "autocommit": True, "application_name": "footnote"},
-            configure=register_vector_async,
+            configure=_prepare,
             check=AsyncConnectionPool.check_connection,
             reconnect_timeout=connect_timeout_s,
             open=False,
@@ -147,6 +148,13 @@ class Database:
         async with self.connection() as connection:
             cursor = await connection.execute(statement, parameters)
             return cursor.rowcount
+
+
+async def _prepare(connection: Connection) -> None:
+    """Vectors and term weights travel in binary form. No query here is worth compiling."""
+    await register_vector_async(connection)
+    await register_term_weights(connection)
+    await connection.execute("SET jit = off")
 
 
 def _describe(dsn: str) -> str:

@@ -173,7 +173,7 @@ async def _inspect_words(
         if chunk.chunk_id not in inspected.altered
     }
     cursor = await connection.execute(
-        query("reconciling.other_words"), {"chunk_ids": list(contexts), "texts": list(contexts.values())}
+        query("listings.other_words"), {"chunk_ids": list(contexts), "texts": list(contexts.values())}
     )
     other = sorted(row["id"] for row in await cursor.fetchall())
     return replace(inspected, other_words=tuple(other), contexts=tuple(contexts[i] for i in other))

@@ -1,4 +1,4 @@
-"""Mending: make documents, revisions, places, chunks, vectors and postings agree again, while others publish.
+"""Mending: make documents, revisions, places, chunks, vectors and words agree again, while others publish.
 
 Every step is a small transaction that first holds the documents concerned, as publishing does, then looks again, then
 mends. Documents on which somebody is at work are passed over: their publisher exchanges all of it anyway. What cannot
@@ -24,15 +24,15 @@ from retrieval.embedders import EmbedderIdentity
 from retrieval.exactness import document_batches, inspect_documents
 from retrieval.holdings import find_discrepancies
 from retrieval.indexes import IndexState, active_index, indexes_in_state
-from retrieval.reconciling import DOCUMENT_CHECKS, posting_suspects
+from retrieval.reconciling import DOCUMENT_CHECKS
 from retrieval.records import Collection, contextual_text
+from retrieval.relisting import recount, relist
 from retrieval.removing import delete_chunks, forget_vectors
 from retrieval.stores import Index, StoreSpec, VectorStore, load_store
 
 _DOCUMENTS_AT_ONCE = 200
 _CHUNKS_AT_ONCE = 2_000
 _EMBEDDED_AT_ONCE = 256
-_POSTINGS_AT_ONCE = 50_000
 
 _OF_TEXTS = frozenset({"place_wrong", "place_gap", "chunk_altered", "words_wrong", "pages_wrong"})
 _OF_VECTORS = frozenset({"vector_missing", "vector_without_chunk", "vector_wrong", "vector_readers_wrong"})
@@ -71,9 +71,8 @@ class Mender:
         if found & _OF_TEXTS:
             await self._mend_texts(index, words=deep)
         if found:
-            await (
-                self._mend_postings()
-            )  # chunks that had to go may have left some that were not of their words
+            # Whatever was found: what the others deleted may not have been listed right.
+            await relist(self.database, self.collection.id)
         if not found.isdisjoint(f"index_{state}" for state in _LEFT_BEHIND):
             await self._drop_leftovers()
         if index is not None and index.store == self.store.kind and found & {*_OF_VECTORS, *_OF_TEXTS}:
@@ -114,15 +113,6 @@ class Mender:
             async with self.database.transaction() as connection:
                 removed = await _mend_text(connection, document_id, words=words)
             await self._forget(index, removed)
-
-    async def _mend_postings(self) -> None:
-        async with self.database.snapshot() as connection:
-            suspects = await posting_suspects(connection, self.collection)
-        if any(suspects.values()):
-            await delete_orphaned_postings(self.database)
-        for ids in _parts([i for i, is_gone in suspects.items() if not is_gone], _CHUNKS_AT_ONCE):
-            async with self.database.transaction() as connection:
-                await _rebuild_postings(connection, self.collection, ids)
 
     async def _drop_leftovers(self) -> None:
         for state in _LEFT_BEHIND:
@@ -205,8 +195,10 @@ async def mend_strays(database: Database, kinds: AbstractSet[str]) -> None:
         await database.execute(query("reconciling.delete_orphaned_revisions"))
     if "place_without_document" in kinds:
         await database.execute(query("reconciling.delete_orphaned_places"))
-    if "posting_without_collection" in kinds:
-        await delete_orphaned_postings(database)
+    if "words_without_chunk" in kinds:
+        await database.execute(query("reconciling.delete_orphaned_words"))
+    if "segment_without_collection" in kinds:
+        await database.execute(query("reconciling.delete_orphaned_segments"))
     if "table_without_index" in kinds:
         async with database.transaction() as connection:
             cursor = await connection.execute(query("reconciling.table_without_index"))
@@ -214,13 +206,6 @@ async def mend_strays(database: Database, kinds: AbstractSet[str]) -> None:
                 await connection.execute(
                     sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(row["example"]))
                 )
-
-
-async def delete_orphaned_postings(database: Database) -> None:
-    """Delete postings of chunks that do not exist."""
-    limit = {"limit": _POSTINGS_AT_ONCE}
-    while await database.execute(query("reconciling.delete_orphaned_postings"), limit) == _POSTINGS_AT_ONCE:
-        pass
 
 
 async def _put_right(connection: Connection, document_ids: Sequence[UUID]) -> list[int]:
@@ -251,31 +236,12 @@ async def _mend_text(connection: Connection, document_id: UUID, *, words: bool) 
         return []
     inspected = inspection[0]
     if inspected.other_words:
-        await connection.execute(
-            query("reconciling.update_words"),
-            {"chunk_ids": list(inspected.other_words), "texts": list(inspected.contexts)},
-        )
+        await recount(connection, inspected.other_words, inspected.contexts)
     doomed = sorted({*inspected.misplaced, *inspected.altered})
     await delete_chunks(connection, doomed)
     if doomed or inspected.has_gap or inspected.has_bad_pages:
         await connection.execute(query("reconciling.make_anew"), {"document_ids": held})
     return doomed
-
-
-async def _rebuild_postings(connection: Connection, collection: Collection, chunk_ids: Sequence[int]) -> None:
-    """Write the postings of some chunks anew from their words."""
-    documents = await _ids(connection, "reconciling.documents_of_chunks", chunk_ids=chunk_ids)
-    ids = await _ids(
-        connection,
-        "reconciling.chunks_of_documents",
-        chunk_ids=chunk_ids,
-        document_ids=await _hold(connection, documents),
-    )
-    await connection.execute(query("reconciling.update_lengths"), {"chunk_ids": ids})
-    await connection.execute(
-        query("reconciling.clear_postings"), {"collection_id": collection.id, "chunk_ids": ids}
-    )
-    await connection.execute(query("publishing.insert_postings"), {"chunk_ids": ids})
 
 
 async def _hold(connection: Connection, document_ids: Sequence[UUID]) -> list[UUID]:

@@ -1,15 +1,15 @@
 """Publishing: the one road by which content enters the index (`removing.py` is the way out).
 
-A revision is published in one transaction: its text goes in, chunks, vectors and postings are exchanged, the document's
-pointer moves. Readers see the old revision or the new one, never half, never both. A chunk whose text did not change
-keeps its row and its vector.
+A revision is published in one transaction: its text goes in, chunks are exchanged with their words and vectors, the
+document's pointer moves. Readers see the old revision or the new one, never half, never both. A chunk whose text did
+not change keeps its row and its vector.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +55,7 @@ class RevisionDraft:
     mtime_ns: int
     recipe: str
     readers: tuple[str, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +176,7 @@ def _document_parameters(draft: RevisionDraft, index: Index) -> dict[str, Any]:
         "path": draft.path,
         "media_type": draft.media_type,
         "readers": list(draft.readers),
+        "metadata": Jsonb(dict(draft.metadata)),
         "content_hash": draft.content_hash,
         "size_bytes": draft.size_bytes,
         "mtime_ns": draft.mtime_ns,

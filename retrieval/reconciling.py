@@ -1,4 +1,4 @@
-"""Reconciling: whether documents, revisions, places, chunks, vectors and postings agree. `mending.py` makes them agree.
+"""Reconciling: whether documents, revisions, places, chunks, vectors and words agree. `mending.py` makes them agree.
 
 Everything in Postgres is read in one snapshot, so that what is published meanwhile is seen whole or not at all. Memory
 stays bounded: counting is done in SQL, texts and vectors are walked in batches.
@@ -17,14 +17,18 @@ from retrieval.errors import IndexMissingError, StoreUnavailableError
 from retrieval.exactness import Inspected, document_batches, inspect_documents
 from retrieval.holdings import Discrepancies, find_discrepancies
 from retrieval.indexes import IndexState, active_index, indexes_in_state
+from retrieval.listings import LISTING_CHECKS, allow_memory, check_listing
 from retrieval.records import Collection
 from retrieval.stores import VectorStore
 
 Depth = Literal["quick", "usual", "deep"]
-"""quick: what SQL can count. usual: also every text and vector. deep: also the words of every chunk, and every vector
-of a store that has to send it."""
+"""quick: what SQL can count. usual: also every text and vector, and the order of postings. deep: also the words of
+every chunk, and every vector of a store that has to send it."""
 
 EXAMPLES = 5
+
+# They look at every posting once more, for what makes a search less good and not wrong.
+_SLOW_CHECKS = frozenset({"postings_unsorted"})
 
 # By SQL alone, of one collection; each names the documents concerned.
 DOCUMENT_CHECKS: tuple[LiteralString, ...] = (
@@ -45,7 +49,8 @@ STRAY_CHECKS: tuple[LiteralString, ...] = (
     "chunk_without_document",
     "revision_without_document",
     "place_without_document",
-    "posting_without_collection",
+    "words_without_chunk",
+    "segment_without_collection",
     "table_without_index",
 )
 
@@ -71,14 +76,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexCounts:
-    """How many there are of each. `vectors` is None where the store could not be asked."""
+    """How many there are of each.
+
+    vectors: None where the store could not be asked.
+    words: the different words of each chunk, all together; each is a posting where the chunk is in a segment.
+    """
 
     documents: int
     revisions: int
     places: int
     chunks: int
     vectors: int | None
-    postings: int
+    words: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +110,7 @@ async def check_collection(
             for kind in DOCUMENT_CHECKS
             if (finding := await _run(connection, kind, collection)) is not None
         ]
-        findings += await _check_postings(connection, collection)
+        findings += await _check_listings(connection, collection, depth)
         if depth != "quick":
             findings += await _check_texts(connection, collection, words=depth == "deep")
         vectors, of_indexes = await _check_indexes(database, connection, store, collection, depth)
@@ -141,31 +150,14 @@ async def _counts(connection: Connection, collection: Collection, vectors: int |
     return IndexCounts(**row, vectors=vectors)
 
 
-async def _check_postings(connection: Connection, collection: Collection) -> list[Finding]:
-    suspects = await posting_suspects(connection, collection)
-    if not suspects:
-        return []
-    cursor = await connection.execute(
-        query("reconciling.postings_differences"),
-        {"collection_id": collection.id, "chunk_ids": list(suspects)},
-    )
-    return [
-        Finding(
-            kind=row["kind"],
-            collection=collection.name,
-            count=row["total"],
-            examples=tuple(f"chunk {chunk_id}" for chunk_id in row["chunk_ids"]),
-        )
-        for row in sorted(await cursor.fetchall(), key=lambda row: str(row["kind"]))
-    ]
-
-
-async def posting_suspects(connection: Connection, collection: Collection) -> dict[int, bool]:
-    """Chunks whose postings are not those of their words, each with whether it is gone."""
-    cursor = await connection.execute(
-        query("reconciling.postings_suspects"), {"collection_id": collection.id}
-    )
-    return {row["chunk_id"]: row["gone"] for row in await cursor.fetchall()}
+async def _check_listings(connection: Connection, collection: Collection, depth: Depth) -> list[Finding]:
+    tally = _Tally(collection.name)
+    await allow_memory(connection)
+    for kind in LISTING_CHECKS:
+        if depth != "quick" or kind not in _SLOW_CHECKS:
+            count, examples = await check_listing(connection, kind, collection.id, examples=EXAMPLES)
+            tally.count(kind, count, examples)
+    return tally.findings()
 
 
 async def _check_texts(connection: Connection, collection: Collection, *, words: bool) -> list[Finding]:

@@ -7,8 +7,8 @@ Offsets are Unicode code points into a revision's text. Every chunk and every pa
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -65,6 +65,7 @@ class Document:
     chunk_count: int
     updated_at: datetime
     removed_at: datetime | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +122,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A passage with its scores. `score` orders the list; the parts are kept for whoever explains it."""
+    """A passage with its scores. `score` orders the list; the parts are kept for whoever explains it.
+
+    also_at: other places that say the same in the same words (`retrieval.copies`), which are no hits of their own.
+    """
 
     passage: Passage
     score: float
     cosine: float
     bm25: float
     rerank: float | None = None
+    also_at: tuple[Passage, ...] = ()
 
 
 def contextual_text(title: str, headings: Sequence[str], text: str) -> str:

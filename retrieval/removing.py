@@ -84,9 +84,13 @@ async def stored_chunks(connection: Connection, document_id: UUID) -> dict[bytes
 
 
 async def delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> None:
-    """Delete chunks with their postings; their places and their vectors in Postgres go with them."""
+    """Delete chunks; their places, their words and their vectors in Postgres go with them.
+
+    Where a merger is making a segment of some of them, it is waited for.
+    """
     if chunk_ids:
-        await connection.execute(query("removing.delete_postings"), {"chunk_ids": list(chunk_ids)})
+        await connection.execute(query("removing.hold_fresh"), {"chunk_ids": list(chunk_ids)})
+        await connection.execute(query("removing.remember_terms"), {"chunk_ids": list(chunk_ids)})
         await connection.execute(query("removing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
 
 

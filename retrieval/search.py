@@ -8,23 +8,29 @@ Everything is read in one snapshot of Postgres, so that a search sees one state 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import sql
 
 from retrieval.database import Connection, Database, query
 from retrieval.embedders import Embedder
 from retrieval.errors import InvalidRequestError
-from retrieval.fusion import FusionPolicy, blend, fuse
+from retrieval.filters import NO_FILTERS, Filters, Selection
+from retrieval.fusion import FusionPolicy, fuse
 from retrieval.indexes import active_index, check_index
-from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores
-from retrieval.records import Collection, Hit, Passage, Scope, contextual_text
+from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores, read_question
+from retrieval.records import Collection, Hit, Passage, Scope
+from retrieval.reranking import PairScorer, RerankPolicy, rerank
 from retrieval.stores import Index, VectorStore
 
 MAX_QUESTION_CHARACTERS = 8_000
 MAX_K = 1_000
+
+# Above so many visible chunks neither list is made by looking at each of them; how many more there are does not matter.
+_COUNTED = 20_001
 
 
 class QueryEmbedder(Protocol):
@@ -33,26 +39,17 @@ class QueryEmbedder(Protocol):
     async def embed_query(self, text: str) -> NDArray[np.float32]: ...
 
 
-class PairScorer(Protocol):
-    """Scores (question, passage) pairs: raw logits, float32 of shape (len(pairs),)."""
-
-    async def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPolicy:
     """How a search is done.
 
     candidates: how many each list contributes, at least (never fewer than the `k` asked for).
-    rerank_candidates: how many of the fused list the reranker reads; the rest keep their fused places below.
-    rerank_weight: what the reranker's score weighs against the fused one (0.3: see docs/retrieval.md).
     """
 
     candidates: int = 200
     fusion: FusionPolicy = field(default_factory=FusionPolicy)
     bm25: Bm25Policy = field(default_factory=Bm25Policy)
-    rerank_candidates: int = 30
-    rerank_weight: float = 0.3
+    rerank: RerankPolicy = field(default_factory=RerankPolicy)
 
 
 def check_question(question: str) -> str:
@@ -95,30 +92,45 @@ class Searcher:
         self._reranker = reranker
         self._policy = policy
 
-    async def search(self, collection: Collection, question: str, *, k: int, scope: Scope) -> list[Hit]:
+    async def search(
+        self,
+        collection: Collection,
+        question: str,
+        *,
+        k: int,
+        scope: Scope,
+        filters: Filters = NO_FILTERS,
+    ) -> list[Hit]:
         """The best `k` passages for a question, best first; fewer where the collection has fewer.
 
         Raises `InvalidRequestError`, `IndexMismatchError`, `DatabaseUnavailableError`, `ModelError`.
         """
         question, k = check_question(question), check_k(k)
         vector = await self._query_embedder.embed_query(question)
+        selection = Selection(scope=scope, filters=filters)
         async with self._database.snapshot() as connection:
             index = await active_index(connection, collection.id)
             if index is None:
                 return []
             check_index(index, collection.name, self._embedder.identity, self._store)
-            cosines, bm25 = await self._candidates(connection, index, question, vector, k, scope)
-            fused = fuse(
-                cosines, bm25, cosine_bounds=self._embedder.cosine_bounds, policy=self._policy.fusion
+            cosines, bm25, attainable = await self._candidates(
+                connection, index, question, vector, k, selection
             )
-            best = fused[: max(k, self._policy.rerank_candidates if self._reranker else 0)]
-            passages = await _passages(connection, collection.id, [chunk_id for chunk_id, _ in best], scope)
+            fused = fuse(
+                cosines,
+                bm25,
+                attainable=attainable,
+                cosine_bounds=self._embedder.cosine_bounds,
+                policy=self._policy.fusion,
+            )
+            best = fused[: max(k, self._policy.rerank.candidates if self._reranker else 0)]
+            passages = await _passages(connection, index, [chunk_id for chunk_id, _ in best], selection)
         hits = [
             Hit(passage=passages[chunk_id], score=score, cosine=cosines[chunk_id], bm25=bm25[chunk_id])
             for chunk_id, score in best
         ]
-        if self._reranker is not None and hits:
-            hits = await self._rerank(self._reranker, question, hits)
+        if self._reranker is not None:
+            hits = await rerank(hits, question, scorer=self._reranker, policy=self._policy.rerank)
         return hits[:k]
 
     async def _candidates(
@@ -128,80 +140,68 @@ class Searcher:
         question: str,
         vector: NDArray[np.float32],
         k: int,
-        scope: Scope,
-    ) -> tuple[Mapping[int, float], Mapping[int, float]]:
-        """Both scores of every candidate of either list."""
+        selection: Selection,
+    ) -> tuple[Mapping[int, float], Mapping[int, float], float]:
+        """Both scores of every candidate of either list, and the most that BM25 can be for the question."""
         limit = max(self._policy.candidates, k)
-        nearest = await self._store.nearest(index, vector, limit=limit, scope=scope, connection=connection)
-        visible = await _visible(connection, index.collection_id, [i for i, _ in nearest], scope)
-        dense = {chunk_id: cosine for chunk_id, cosine in nearest if chunk_id in visible}
+        asked = await read_question(
+            connection, collection_id=index.collection_id, question=question, policy=self._policy.bm25
+        )
+        visible = await _count_visible(connection, index, selection, of=asked.chunks)
+        nearest = await self._store.nearest(
+            index, vector, limit=limit, selection=selection, visible=visible, connection=connection
+        )
+        if self._store.kind != "pgvector":
+            # What lives elsewhere may lag behind on what is current and who may read it.
+            current = await _current(connection, index, [i for i, _ in nearest], selection)
+            nearest = [(chunk_id, cosine) for chunk_id, cosine in nearest if chunk_id in current]
+        dense = dict(nearest)
         lexical = dict(
             await lexical_candidates(
                 connection,
-                collection_id=index.collection_id,
-                question=question,
+                asked,
+                selection=selection,
+                visible=visible,
                 limit=limit,
-                scope=scope,
                 policy=self._policy.bm25,
             )
         )
         cosines = await self._store.cosines(
             index, vector, [i for i in lexical if i not in dense], connection=connection
         )
-        bm25 = await lexical_scores(
-            connection,
-            collection_id=index.collection_id,
-            question=question,
-            chunk_ids=[i for i in dense if i not in lexical],
-            policy=self._policy.bm25,
-        )
-        return {**dense, **cosines}, {**lexical, **bm25}
-
-    async def _rerank(self, reranker: PairScorer, question: str, hits: Sequence[Hit]) -> list[Hit]:
-        head, tail = hits[: self._policy.rerank_candidates], hits[self._policy.rerank_candidates :]
-        logits = await reranker.score([(question, _contextual(hit.passage)) for hit in head])
-        reranked = [
-            replace(
-                hit,
-                score=blend(hit.score, float(logit), weight=self._policy.rerank_weight),
-                rerank=float(logit),
-            )
-            for hit, logit in zip(head, logits, strict=True)
-        ]
-        # A hit that the reranker did not read is blended as if it had scored nothing, which puts it below the others.
-        unread = [replace(hit, score=(1 - self._policy.rerank_weight) * hit.score) for hit in tail]
-        return [*sorted(reranked, key=lambda hit: -hit.score), *unread]
+        bm25 = await lexical_scores(connection, asked, [i for i in dense if i not in lexical])
+        return {**dense, **cosines}, {**lexical, **bm25}, asked.attainable
 
 
-def _contextual(passage: Passage) -> str:
-    return contextual_text(passage.title, passage.headings, passage.text)
-
-
-async def _visible(
-    connection: Connection, collection_id: int, chunk_ids: Sequence[int], scope: Scope
-) -> set[int]:
-    """Those of the chunks that are current and may be read. A store outside Postgres may lag behind on both."""
+async def _count_visible(connection: Connection, index: Index, selection: Selection, *, of: int) -> int:
+    """How many chunks the selection holds, of all that there are; above `_COUNTED` it is a lower bound."""
+    if selection.is_everything or of == 0:
+        return of
     cursor = await connection.execute(
-        query("search.visible"),
-        {
-            "collection_id": collection_id,
-            "chunk_ids": list(chunk_ids),
-            "principals": None if scope.principals is None else sorted(scope.principals),
-        },
+        sql.SQL(query("search.visible_chunks")).format(condition=selection.condition()),
+        {"collection_id": index.collection_id, "limit": _COUNTED, **selection.parameters()},
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row["chunks"])
+
+
+async def _current(
+    connection: Connection, index: Index, chunk_ids: Sequence[int], selection: Selection
+) -> set[int]:
+    """Those of the chunks that are current and that the selection holds."""
+    cursor = await connection.execute(
+        sql.SQL(query("search.visible")).format(condition=selection.condition()),
+        {"collection_id": index.collection_id, "chunk_ids": list(chunk_ids), **selection.parameters()},
     )
     return {row["id"] for row in await cursor.fetchall()}
 
 
 async def _passages(
-    connection: Connection, collection_id: int, chunk_ids: Sequence[int], scope: Scope
+    connection: Connection, index: Index, chunk_ids: Sequence[int], selection: Selection
 ) -> dict[int, Passage]:
     cursor = await connection.execute(
-        query("search.passages"),
-        {
-            "collection_id": collection_id,
-            "chunk_ids": list(chunk_ids),
-            "principals": None if scope.principals is None else sorted(scope.principals),
-        },
+        sql.SQL(query("search.passages")).format(condition=selection.condition()),
+        {"collection_id": index.collection_id, "chunk_ids": list(chunk_ids), **selection.parameters()},
     )
     return {
         row["chunk_id"]: Passage(

@@ -16,6 +16,8 @@ class Ailment:
 
 _ANEW = "the document is made anew from its file"
 _DELETED = "they are deleted"
+_COUNTED = "they are counted anew"
+_FRESH = "their chunks wait for new ones, and are found meanwhile"
 
 AILMENTS: Mapping[str, Ailment] = {
     # Files against documents.
@@ -60,14 +62,42 @@ AILMENTS: Mapping[str, Ailment] = {
     "revision_without_document": Ailment("texts of documents that do not exist", _DELETED),
     "place_without_document": Ailment("places in documents that do not exist", _DELETED),
     # Words.
-    "words_wrong": Ailment(
-        "chunks that lexical search knows by other words than theirs", "they are counted anew"
+    "words_missing": Ailment("chunks without words; search cannot find them", _COUNTED),
+    "words_misfiled": Ailment(
+        "chunks whose words are noted for another document or collection; search could show them to the wrong readers",
+        _COUNTED,
     ),
-    "posting_missing": Ailment("words of chunks that lexical search does not find", "they are written anew"),
-    "posting_extra": Ailment("words that lexical search finds in chunks without them", _DELETED),
-    "posting_wrong": Ailment("words with a wrong frequency or length", "they are written anew"),
-    "posting_without_chunk": Ailment("words of chunks that do not exist", _DELETED),
-    "posting_without_collection": Ailment("words of collections that do not exist", _DELETED),
+    "words_miscounted": Ailment("chunks whose list of words has not as many as it says", _COUNTED),
+    "words_wrong": Ailment("chunks that lexical search knows by other words than theirs", _COUNTED),
+    "words_without_chunk": Ailment("words of chunks that do not exist", _DELETED),
+    "fresh_wrong": Ailment("chunks in no segment yet whose words are not those of their list", _COUNTED),
+    "chunk_unlisted": Ailment(
+        "chunks that are in no segment and do not wait for one; lexical search may miss them",
+        "they wait for one",
+    ),
+    "chunk_listed_twice": Ailment(
+        "chunks that are in two segments, or in one and waiting for one; their words weigh too little",
+        "they are listed once; of two segments one is given up",
+    ),
+    "removed_missing": Ailment(
+        "chunks that have gone and that a segment still counts", f"their segments are given up; {_FRESH}"
+    ),
+    "removed_extra": Ailment("chunks that are counted out and should not be", "they are counted in again"),
+    "postings_wrong": Ailment(
+        "chunks of which a segment lists other words than theirs; lexical search may miss them",
+        f"their segments are given up; {_FRESH}",
+    ),
+    "postings_unsorted": Ailment(
+        "segments with a list that does not begin with the best chunks; lexical search may miss those",
+        f"they are given up; {_FRESH}",
+    ),
+    "segment_wrong": Ailment(
+        "segments with wrong totals, or with lists that are cut wrongly", f"they are given up; {_FRESH}"
+    ),
+    "segment_without_collection": Ailment(
+        "segments of collections that do not exist, lists of no segment, and chunks counted out of no collection",
+        _DELETED,
+    ),
     # Vectors and indexes.
     "vector_missing": Ailment(
         "chunks without a vector; dense search cannot find them", "they are embedded again"

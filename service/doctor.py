@@ -1,4 +1,4 @@
-"""The doctor: whether files = documents = revisions = chunks = vectors = postings, and making it so.
+"""The doctor: whether files = documents = revisions = chunks = vectors = words, and making it so.
 
 examine   looks, and changes nothing
 repair    looks, mends the index, refreshes the sources whose files it does not hold, and looks again

@@ -82,8 +82,9 @@ class RerankerSettings(_Section):
     model: str = ""
     device: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.3
-    candidates: Annotated[int, Field(ge=1, le=200)] = 30
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.2
+    candidates: Annotated[int, Field(ge=1, le=200)] = 20
+    budget_ms: Annotated[float, Field(ge=0, le=60_000)] = 1_000.0
 
 
 class StoreSettings(_Section):
@@ -107,6 +108,14 @@ class LlmSettings(_Section):
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     first_token_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     total_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+
+
+class QueriesSettings(_Section):
+    """Other words for questions, thought up by the language model before a search; "off" searches as asked."""
+
+    rewrite: Literal["off", "rewrite", "multi_query", "hyde"] = "off"
+    variants: Annotated[int, Field(ge=1, le=8)] = 3
+    timeout_s: Annotated[float, Field(gt=0)] = 10.0
 
 
 class ChunkingSettings(_Section):
@@ -165,6 +174,7 @@ class Settings(BaseSettings):
     reranker: RerankerSettings = RerankerSettings()
     store: StoreSettings = StoreSettings()
     llm: LlmSettings = LlmSettings()
+    queries: QueriesSettings = QueriesSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()
@@ -224,6 +234,11 @@ def _check_together(settings: Settings) -> None:
         raise ConfigurationError(
             "llm.base_url (FOOTNOTE_LLM__BASE_URL) is set, but llm.model (FOOTNOTE_LLM__MODEL) is not. Name the model "
             "that the server should answer with."
+        )
+    if settings.queries.rewrite != "off" and not settings.llm.base_url:
+        raise ConfigurationError(
+            f"queries.rewrite (FOOTNOTE_QUERIES__REWRITE) is {settings.queries.rewrite}, which takes a language model, "
+            "but llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set. Set it, or leave queries.rewrite off."
         )
     overlap, longest = settings.chunking.overlap_tokens, settings.chunking.max_tokens
     if 2 * overlap >= longest:

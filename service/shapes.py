@@ -31,6 +31,7 @@ def document_as_json(document: Document) -> dict[str, Any]:
         "media_type": document.media_type,
         "revision": document.revision,
         "chunks": document.chunk_count,
+        "metadata": dict(document.metadata),
         "updated_at": document.updated_at.isoformat(),
         "removed_at": None if document.removed_at is None else document.removed_at.isoformat(),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -39,10 +39,11 @@ class SourceRules:
     include: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     readers: Sequence[str] | None = None
+    metadata: Mapping[str, str] | None = None
 
     @property
     def given(self) -> bool:
-        return (self.include, self.exclude, self.readers) != (None, None, None)
+        return (self.include, self.exclude, self.readers, self.metadata) != (None,) * 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ async def find_or_register(intake: Intake, path: Path, *, collection: str, rules
         include=rules.include,
         exclude=rules.exclude,
         readers=rules.readers,
+        metadata=rules.metadata,
         default_readers=settings.ingest.readers,
         taking_over=[
             (inner.source.id, await asyncio.to_thread(_prefix, inner.source, location))
@@ -126,7 +128,7 @@ async def _find(
             if rules.given:
                 raise InvalidRequestError(
                     f"'{location}' lies inside the source '{known}' of collection '{collection}'. "
-                    f"Set what to include, exclude and who may read for that source: footnote ingest '{known}' …"
+                    f"Rules, readers and metadata are those of the whole source: footnote ingest '{known}' …"
                 )
             return Target(source=state.source, below=location.relative_to(known).as_posix())
         if known.is_relative_to(location):
@@ -143,6 +145,7 @@ def _check_can_be_taken_over(inner: SourceState, outer: SourceRecord, collection
         "a schedule": source.schedule is not None,
         "rules of what to take in": bool(source.include or source.exclude),
         "readers": set(source.readers) != set(outer.readers),
+        "metadata": source.metadata not in ({}, outer.metadata),
     }
     if any(own.values()):
         what = " and ".join(name for name, is_own in own.items() if is_own)
@@ -190,6 +193,7 @@ def _unregistered(path: Path, rules: SourceRules, settings: Settings) -> SourceR
         exclude=tuple(rules.exclude or ()),
         readers=tuple(rules.readers or settings.ingest.readers),
         schedule=None,
+        metadata=dict(rules.metadata or {}),
     )
 
 
@@ -200,4 +204,5 @@ def _with_rules(source: SourceRecord, rules: SourceRules) -> SourceRecord:
         include=source.include if rules.include is None else tuple(rules.include),
         exclude=source.exclude if rules.exclude is None else tuple(rules.exclude),
         readers=source.readers if rules.readers is None else tuple(rules.readers),
+        metadata=source.metadata if rules.metadata is None else dict(rules.metadata),
     )

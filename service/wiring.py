@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,11 @@ from retrieval.database import Database
 from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
 from retrieval.errors import DatabaseUnavailableError
 from retrieval.indexes import ensure_index
+from retrieval.neighbours import NO_GAPS, GapTexts, gaps_between, read_gaps
 from retrieval.records import Hit, Scope
 from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
-from retrieval.search import Searcher, SearchPolicy, check_k, check_question
+from retrieval.reranking import RerankPolicy
+from retrieval.search import QueryEmbedder, Searcher, SearchPolicy, check_k, check_question
 from retrieval.stores import StoreSpec, VectorStore, load_store
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
 from service.embedded_postgres import EmbeddedPostgres
@@ -111,7 +113,14 @@ class Footnote(Intake):
             llm=self.llm,
             allow_outside=found.allow_outside,
             policy=self.answer_policy,
+            gap_texts=await self._gap_texts(hits),
         )
+
+    async def _gap_texts(self, hits: Sequence[Hit]) -> GapTexts:
+        """What stands between neighbouring hits, for a language model to read them as one passage."""
+        if self.llm is None:
+            return NO_GAPS
+        return await read_gaps(self.database, gaps_between([hit.passage for hit in hits]))
 
 
 @asynccontextmanager
@@ -184,8 +193,16 @@ async def open_intake(settings: Settings, *, report: Report, deferred: bool = Tr
 
 
 @asynccontextmanager
-async def open_footnote(settings: Settings, *, report: Report) -> AsyncIterator[Footnote]:
-    """The whole service, ready to ingest, search and answer."""
+async def open_footnote(
+    settings: Settings,
+    *,
+    report: Report,
+    watched: Callable[[QueryEmbedder], QueryEmbedder] = lambda embedder: embedder,
+) -> AsyncIterator[Footnote]:
+    """The whole service, ready to ingest, search and answer.
+
+    `watched`: puts something between search and the embedder of questions, which measures it.
+    """
     async with AsyncExitStack() as stack:
         intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
         reranker = await asyncio.to_thread(lambda: load_reranker(reranker_spec(settings, report)))
@@ -207,10 +224,14 @@ async def open_footnote(settings: Settings, *, report: Report) -> AsyncIterator[
                 database=intake.database,
                 store=intake.store,
                 embedder=intake.embedder,
-                query_embedder=intake.embedding,
+                query_embedder=watched(intake.embedding),
                 reranker=scoring if settings.reranker.enabled else None,
                 policy=SearchPolicy(
-                    rerank_candidates=settings.reranker.candidates, rerank_weight=settings.reranker.weight
+                    rerank=RerankPolicy(
+                        candidates=settings.reranker.candidates,
+                        weight=settings.reranker.weight,
+                        budget_ms=settings.reranker.budget_ms,
+                    )
                 ),
             ),
             llm=llm,

@@ -16,9 +16,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.database import Connection
+from retrieval.database import Connection, Database
 from retrieval.errors import ExtraMissingError, IndexMismatchError
-from retrieval.records import Scope
+from retrieval.filters import Selection
 
 StoreKind = Literal["pgvector", "qdrant", "memory"]
 
@@ -103,9 +103,20 @@ class VectorStore(Protocol):
         ...
 
     async def nearest(
-        self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
+        self,
+        index: Index,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        selection: Selection,
+        visible: int,
+        connection: Connection,
     ) -> list[tuple[int, float]]:
-        """The `limit` chunks of highest cosine that the scope may see, best first, ties by chunk id."""
+        """The `limit` chunks of highest cosine that the selection holds, best first, ties by chunk id.
+
+        `visible`: how many chunks the selection holds; where that is few, the answer is exact. It need not be exact
+        itself, and may be a lower bound.
+        """
         ...
 
     async def cosines(
@@ -128,6 +139,13 @@ class VectorStore(Protocol):
 
     async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
         """Drop given vectors, whether or not their chunks exist; inside the caller's transaction where that can be."""
+        ...
+
+    async def optimize(self, index: Index, database: Database) -> bool:
+        """Do what makes searching an index quick now that it has grown; True where there was something to do.
+
+        May take long; searches and publishers go on meanwhile.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import sql
 
-from retrieval.database import Connection
+from retrieval.database import Connection, Database, query
 from retrieval.errors import IndexMissingError
-from retrieval.records import Scope
+from retrieval.filters import NO_FILTERS, Selection
 from retrieval.stores import HeldVector, Index, StoreKind
 
 
@@ -73,16 +74,36 @@ class MemoryStore:
         self._held(index).readers[document_id] = frozenset(readers)
 
     async def nearest(
-        self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
+        self,
+        index: Index,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        selection: Selection,
+        visible: int,
+        connection: Connection,
     ) -> list[tuple[int, float]]:
         held = self._held(index)
-        visible = [
+        fitting = await self._fitting(index, selection, connection)
+        principals = selection.scope.principals
+        looked_at = [
             chunk_id
             for chunk_id, document_id in held.documents.items()
-            if scope.principals is None or not scope.principals.isdisjoint(held.readers[document_id])
+            if (principals is None or not principals.isdisjoint(held.readers[document_id]))
+            and (fitting is None or document_id in fitting)
         ]
-        scored = await self.cosines(index, vector, visible, connection=connection)
+        scored = await self.cosines(index, vector, looked_at, connection=connection)
         return sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    async def _fitting(self, index: Index, selection: Selection, connection: Connection) -> set[UUID] | None:
+        """The documents that fit the filters; None where all do. Of readers there is a copy here, of the rest not."""
+        if selection.filters == NO_FILTERS:
+            return None
+        cursor = await connection.execute(
+            sql.SQL(query("search.documents")).format(condition=selection.condition()),
+            {"collection_id": index.collection_id, **selection.parameters()},
+        )
+        return {row["id"] for row in await cursor.fetchall()}
 
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
@@ -115,6 +136,9 @@ class MemoryStore:
 
     async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
         await self.forget(index, chunk_ids)
+
+    async def optimize(self, index: Index, database: Database) -> bool:
+        return False
 
     async def close(self) -> None:
         """Nothing to close."""

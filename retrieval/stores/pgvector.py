@@ -1,6 +1,7 @@
-"""Vectors in Postgres, one table of half-precision vectors per index, searched exactly.
+"""Vectors in Postgres, one table of half-precision vectors per index.
 
-Half precision changes cosines of unit vectors by less than 1e-3 and halves the memory that a scan reads.
+Half precision changes cosines of unit vectors by less than 1e-3 and halves the memory that a scan reads. A table of
+more than some 20,000 vectors gets an HNSW graph; where fewer than that may be looked at, each of them is compared.
 """
 
 from __future__ import annotations
@@ -13,18 +14,67 @@ from numpy.typing import NDArray
 from pgvector import HalfVector
 from psycopg import sql
 
-from retrieval.database import Connection
+from retrieval.database import Connection, Database
 from retrieval.errors import IndexMissingError
-from retrieval.records import Scope
+from retrieval.filters import Selection
 from retrieval.stores import HeldVector, Index, StoreKind
 
 # Vectors of up to 8,000 bytes stay in the row, which has to fit a page: a scan that fetched each from TOAST would be
 # many times slower.
 _LONGEST_IN_ROW = 4_000
 
+# Up to so many vectors are compared one by one: about 20 ms, and exact.
+_EXACT_BELOW = 20_000
+# pgvector's limit for halfvec.
+_LONGEST_IN_GRAPH = 4_000
+# What a vector takes in a graph beside itself: 2 * m links on the ground floor, those above, and what goes with it.
+_LINKS_BYTES = 1_300
+_MOST_BUILD_MEGABYTES = 4_096
+# How many vectors a walk keeps in view at least; recall grows with it.
+_LEAST_BREADTH = 200
+
+_WALK = """
+SELECT set_config('hnsw.ef_search', %(breadth)s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
+       set_config('hnsw.max_scan_tuples', '100000', true), set_config('hnsw.scan_mem_multiplier', '8', true),
+       set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+"""
+"""The graph is walked as far as it takes to find enough that may be looked at, and nothing else is planned."""
+_WALKED = """
+SELECT set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true),
+       set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
+"""
+
 
 def _table(index: Index) -> sql.Identifier:
     return sql.Identifier(f"vectors_{index.id}")
+
+
+def _graph_name(index: Index) -> str:
+    return f"vectors_{index.id}_hnsw"
+
+
+def _nearest_by_graph(index: Index, selection: Selection) -> sql.Composed:
+    allowed = sql.SQL(
+        "JOIN chunk_terms AS t ON t.chunk_id = v.chunk_id JOIN documents AS d ON d.id = t.document_id WHERE {condition}"
+    ).format(condition=selection.condition())
+    return sql.SQL(
+        "SELECT v.chunk_id, -(v.embedding <#> %(vector)s) AS cosine FROM {table} AS v {allowed}"
+        " ORDER BY v.embedding <#> %(vector)s LIMIT %(limit)s"
+    ).format(table=_table(index), allowed=sql.SQL("") if selection.is_everything else allowed)
+
+
+def _nearest_of_all(index: Index, selection: Selection) -> sql.Composed:
+    allowed = sql.SQL(
+        "documents AS d JOIN chunk_terms AS t ON t.document_id = d.id JOIN {table} AS v ON v.chunk_id = t.chunk_id"
+        " WHERE d.collection_id = %(collection_id)s AND {condition}"
+    ).format(table=_table(index), condition=selection.condition())
+    every = sql.SQL("{table} AS v").format(table=_table(index))
+    # By an expression that no index has, so that a graph is not walked.
+    return sql.SQL(
+        "SELECT v.chunk_id, -(v.embedding <#> %(vector)s) AS cosine FROM {source}"
+        " ORDER BY -(v.embedding <#> %(vector)s) DESC, v.chunk_id LIMIT %(limit)s"
+    ).format(source=every if selection.is_everything else allowed)
 
 
 class PgvectorStore:
@@ -85,25 +135,92 @@ class PgvectorStore:
         """Nothing to do: readers are joined from `documents`."""
 
     async def nearest(
-        self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
+        self,
+        index: Index,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        selection: Selection,
+        visible: int,
+        connection: Connection,
     ) -> list[tuple[int, float]]:
         index.check_dimension(vector)
-        visible = sql.SQL(
-            "JOIN chunks AS c ON c.id = v.chunk_id JOIN documents AS d ON d.id = c.document_id"
-            " WHERE d.readers && %(principals)s::text[]"
-        )
+        # A graph is no help where few of its vectors may be looked at: it is walked for long and finds too little.
+        walked = visible > _EXACT_BELOW and await self._has_graph(index, connection)
+        if walked:
+            await connection.execute(_WALK, {"breadth": str(min(max(2 * limit, _LEAST_BREADTH), 1_000))})
+        statement = _nearest_by_graph(index, selection) if walked else _nearest_of_all(index, selection)
         cursor = await connection.execute(
-            sql.SQL(
-                "SELECT v.chunk_id, -(v.embedding <#> %(vector)s) AS cosine FROM {table} AS v {visible}"
-                " ORDER BY v.embedding <#> %(vector)s, v.chunk_id LIMIT %(limit)s"
-            ).format(table=_table(index), visible=sql.SQL("") if scope.principals is None else visible),
+            statement,
             {
                 "vector": HalfVector(vector),
                 "limit": limit,
-                "principals": None if scope.principals is None else sorted(scope.principals),
+                "collection_id": index.collection_id,
+                **selection.parameters(),
             },
         )
-        return [(row["chunk_id"], float(row["cosine"])) for row in await cursor.fetchall()]
+        found = [(row["chunk_id"], float(row["cosine"])) for row in await cursor.fetchall()]
+        if walked:
+            await connection.execute(_WALKED)
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+    async def _has_graph(self, index: Index, connection: Connection) -> bool:
+        cursor = await connection.execute(
+            "SELECT FROM pg_index WHERE indexrelid = to_regclass(%(name)s) AND indisvalid",
+            {"name": _graph_name(index)},
+        )
+        return await cursor.fetchone() is not None
+
+    async def optimize(self, index: Index, database: Database) -> bool:
+        """Build the index's HNSW graph once there are enough vectors for one to pay.
+
+        A build that was interrupted is begun anew. Where another process is at it, nothing is done.
+        """
+        if index.dimension > _LONGEST_IN_GRAPH:
+            return False
+        async with database.connection() as connection:
+            if await self._has_graph(index, connection) or not await self._is_large(index, connection):
+                return False
+            key = {"key": index.id}
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(314159265, %(key)s) AS held", key)
+            row = await cursor.fetchone()
+            if row is None or not row["held"]:
+                return False
+            try:
+                return await self._build_graph(index, connection)
+            finally:
+                if not connection.closed:
+                    await connection.execute("SELECT pg_advisory_unlock(314159265, %(key)s)", key)
+
+    async def _is_large(self, index: Index, connection: Connection) -> bool:
+        cursor = await connection.execute(
+            sql.SQL("SELECT FROM {table} OFFSET %(least)s LIMIT 1").format(table=_table(index)),
+            {"least": _EXACT_BELOW},
+        )
+        return await cursor.fetchone() is not None
+
+    async def _build_graph(self, index: Index, connection: Connection) -> bool:
+        if await self._has_graph(index, connection):
+            return False  # made while the lock was waited for
+        count = await self.count(index, connection)
+        graph = sql.Identifier(_graph_name(index))
+        # One that was not finished is of no use and costs every publisher.
+        await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {graph}").format(graph=graph))
+        # A graph that outgrows this memory is built many times slower.
+        megabytes = min(64 + count * (2 * index.dimension + _LINKS_BYTES) // 2**20, _MOST_BUILD_MEGABYTES)
+        await connection.execute(
+            "SELECT set_config('maintenance_work_mem', %(mb)s, false)", {"mb": f"{megabytes}MB"}
+        )
+        try:
+            await connection.execute(
+                sql.SQL(
+                    "CREATE INDEX CONCURRENTLY {graph} ON {table} USING hnsw (embedding halfvec_ip_ops)"
+                ).format(graph=graph, table=_table(index))
+            )
+        finally:
+            if not connection.closed:
+                await connection.execute("RESET maintenance_work_mem")
+        return True
 
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection

@@ -22,8 +22,9 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from retrieval.database import Connection
+from retrieval.database import Connection, Database
 from retrieval.errors import ConfigurationError, FootnoteError, IndexMissingError, StoreUnavailableError
+from retrieval.filters import Selection
 from retrieval.records import Scope
 from retrieval.stores import HeldVector, Index, StoreKind
 
@@ -214,13 +215,20 @@ class QdrantStore:
             )
 
     async def nearest(
-        self, index: Index, vector: NDArray[np.float32], *, limit: int, scope: Scope, connection: Connection
+        self,
+        index: Index,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        selection: Selection,
+        visible: int,
+        connection: Connection,
     ) -> list[tuple[int, float]]:
         index.check_dimension(vector)
-        found = await self._query(index, vector, _readable_by(scope), limit + 1)
+        found = await self._query(index, vector, _readable_by(selection.scope), limit + 1)
         if len(found) > limit and found[limit][1] == found[limit - 1][1]:
             # Equal cosines on both sides of the cut: Qdrant orders them as it likes.
-            found = await self._query(index, vector, _readable_by(scope), limit + _MAX_TIES)
+            found = await self._query(index, vector, _readable_by(selection.scope), limit + _MAX_TIES)
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     async def cosines(
@@ -268,6 +276,10 @@ class QdrantStore:
 
     async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
         await self.forget(index, chunk_ids)
+
+    async def optimize(self, index: Index, database: Database) -> bool:
+        """Nothing to do: Qdrant sees to its graphs itself."""
+        return False
 
     async def close(self) -> None:
         await self._client.close()

@@ -35,7 +35,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Check that files, documents, revisions, chunks, vectors and postings agree; with --repair, make them agree.
+    """Check that files, documents, revisions, chunks, vectors and words agree; with --repair, make them agree.
 
     Changes nothing without --repair. Others may ingest and ask meanwhile.
     """

@@ -64,6 +64,7 @@ DOCUMENT_EXAMPLE: dict[str, Any] = {
     "media_type": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "revision": 1,
     "chunks": 7,
+    "metadata": {"team": "hr"},
     "updated_at": "2026-01-31T09:30:00+00:00",
     "removed_at": None,
 }
@@ -223,6 +224,7 @@ class DocumentBody(_Body):
     media_type: str
     revision: int | None
     chunks: int
+    metadata: dict[str, str]
     updated_at: datetime
     removed_at: datetime | None
 

@@ -101,7 +101,7 @@ class Metrics:
 
         self._rows = Gauge(
             "footnote_index_rows",
-            "Rows of a collection's index, by kind: documents, revisions, places, chunks, vectors, postings.",
+            "Rows of a collection's index, by kind: documents, revisions, places, chunks, vectors, words.",
             ("collection", "kind"),
             registry=self.registry,
         )

@@ -1,20 +1,20 @@
 -- name: ensure_source
 -- The source at a place, made where it does not exist; what is given replaces what was set before, null keeps it.
-INSERT INTO sources AS s (collection_id, kind, location, include, exclude, readers)
+INSERT INTO sources AS s (collection_id, kind, location, include, exclude, readers, metadata)
 VALUES (%(collection_id)s, %(kind)s, %(location)s, coalesce(%(include)s::text[], '{}'), coalesce(%(exclude)s::text[], '{}'),
-        coalesce(%(readers)s::text[], %(default_readers)s::text[]))
+        coalesce(%(readers)s::text[], %(default_readers)s::text[]), coalesce(%(metadata)s::jsonb, '{}'))
 ON CONFLICT (collection_id, kind, location)
 DO UPDATE SET include = coalesce(%(include)s::text[], s.include), exclude = coalesce(%(exclude)s::text[], s.exclude),
-              readers = coalesce(%(readers)s::text[], s.readers)
-RETURNING id, collection_id, kind, location, include, exclude, readers, schedule, device
+              readers = coalesce(%(readers)s::text[], s.readers), metadata = coalesce(%(metadata)s::jsonb, s.metadata)
+RETURNING id, collection_id, kind, location, include, exclude, readers, metadata, schedule, device
 
 -- name: sources
--- All sources with their collection, schedule and last run.
-SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.schedule, s.device, s.next_due,
-       coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
+-- All sources with their collection, schedule and last run; but for evaluation sets, which have no files to be looked for.
+SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.metadata, s.schedule, s.device,
+       s.next_due, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
        (SELECT count(*) FROM documents AS d WHERE d.source_id = s.id AND d.current_revision IS NOT NULL) AS documents
 FROM sources AS s JOIN collections AS c ON c.id = s.collection_id
-WHERE %(collection)s::text IS NULL OR c.name = %(collection)s
+WHERE (%(collection)s::text IS NULL OR c.name = %(collection)s) AND s.location NOT LIKE 'evaluation:%%'
 ORDER BY c.name, s.location
 
 -- name: adopt_documents
@@ -38,6 +38,15 @@ SELECT id FROM documents WHERE source_id = %(source_id)s AND readers <> %(reader
 -- name: set_readers
 -- Who may read a document.
 UPDATE documents SET readers = %(readers)s WHERE id = %(document_id)s
+
+-- name: documents_with_other_metadata
+-- A source's documents whose metadata are not their source's.
+SELECT id FROM documents WHERE source_id = %(source_id)s AND metadata <> %(metadata)s::jsonb ORDER BY id
+
+-- name: set_metadata
+-- What is said of documents. Held in the order of their ids, as all do that hold several.
+UPDATE documents SET metadata = %(metadata)s
+WHERE id IN (SELECT id FROM documents WHERE id = ANY(%(document_ids)s::uuid[]) ORDER BY id FOR UPDATE)
 
 -- name: note_device
 -- The file system that a folder lies on.
@@ -94,7 +103,7 @@ WHERE id = (
     SELECT id FROM sources
     WHERE schedule IS NOT NULL AND next_due <= now() AND (lease_until IS NULL OR lease_until < now())
     ORDER BY next_due LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, collection_id, kind, location, include, exclude, readers, schedule, device,
+RETURNING id, collection_id, kind, location, include, exclude, readers, metadata, schedule, device,
           (SELECT name FROM collections AS c WHERE c.id = collection_id) AS collection
 
 -- name: renew_lease

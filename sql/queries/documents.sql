@@ -1,7 +1,7 @@
 -- name: list
 -- Documents of a collection in path order, after a path.
 SELECT d.id, c.name AS collection, d.path, coalesce(r.title, '') AS title, d.media_type, d.current_revision AS revision, d.readers,
-       (SELECT count(*) FROM chunk_places AS p WHERE p.document_id = d.id) AS chunk_count, d.updated_at, d.removed_at
+       d.metadata, (SELECT count(*) FROM chunk_places AS p WHERE p.document_id = d.id) AS chunk_count, d.updated_at, d.removed_at
 FROM documents AS d
 JOIN collections AS c ON c.id = d.collection_id
 LEFT JOIN revisions AS r ON r.document_id = d.id AND r.revision = d.current_revision
@@ -15,7 +15,7 @@ LIMIT %(limit)s
 -- name: find
 -- One document by id, where the caller may see it.
 SELECT d.id, c.name AS collection, d.path, coalesce(r.title, '') AS title, d.media_type, d.current_revision AS revision, d.readers,
-       (SELECT count(*) FROM chunk_places AS p WHERE p.document_id = d.id) AS chunk_count, d.updated_at, d.removed_at
+       d.metadata, (SELECT count(*) FROM chunk_places AS p WHERE p.document_id = d.id) AS chunk_count, d.updated_at, d.removed_at
 FROM documents AS d
 JOIN collections AS c ON c.id = d.collection_id
 LEFT JOIN revisions AS r ON r.document_id = d.id AND r.revision = d.current_revision

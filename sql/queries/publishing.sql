@@ -5,8 +5,9 @@ WHERE document_id = (SELECT id FROM documents WHERE source_id = %(source_id)s AN
 
 -- name: lock_document
 -- Make sure that the document's row exists, and hold it until the end of the transaction.
-INSERT INTO documents AS d (collection_id, source_id, path, media_type, readers, content_hash, size_bytes, mtime_ns, recipe)
-VALUES (%(collection_id)s, %(source_id)s, %(path)s, %(media_type)s, %(readers)s, %(content_hash)s, %(size_bytes)s, %(mtime_ns)s, %(recipe)s)
+INSERT INTO documents AS d (collection_id, source_id, path, media_type, readers, metadata, content_hash, size_bytes, mtime_ns, recipe)
+VALUES (%(collection_id)s, %(source_id)s, %(path)s, %(media_type)s, %(readers)s, %(metadata)s, %(content_hash)s, %(size_bytes)s, %(mtime_ns)s,
+        %(recipe)s)
 ON CONFLICT (source_id, path) DO UPDATE SET path = d.path
 RETURNING id, current_revision, content_hash, recipe, readers
 
@@ -16,28 +17,25 @@ SELECT id, text_hash FROM chunks
 WHERE document_id = (SELECT id FROM documents WHERE source_id = %(source_id)s AND path = %(path)s)
 
 -- name: insert_chunks
--- New chunks of a document with their postings; what lexical search needs is computed here, once.
+-- New chunks of a document with their words; what lexical search needs is computed here, once. No segment has them yet.
 WITH added AS (
-    INSERT INTO chunks (collection_id, document_id, text_hash, headings, text, token_count, lexemes, lexical_length)
-    SELECT c.id, %(document_id)s, decode(r.text_hash, 'hex'), r.headings, r.text, r.token_count, v.lexemes,
-           coalesce((SELECT sum(cardinality(u.positions)) FROM unnest(v.lexemes) AS u), 0)
-    FROM collections AS c,
-         jsonb_to_recordset(%(chunks)s) AS r(text_hash text, headings text[], text text, token_count integer, contextual text),
-         LATERAL (SELECT lexical_vector(c.language, r.contextual) AS lexemes) AS v
-    WHERE c.id = %(collection_id)s
-    RETURNING id, collection_id, text_hash, lexemes, lexical_length),
-posted AS (
-    INSERT INTO postings (collection_id, chunk_id, term_frequency, lexical_length, lexeme)
-    SELECT a.collection_id, a.id, cardinality(u.positions), a.lexical_length, u.lexeme
-    FROM added AS a, unnest(a.lexemes) AS u)
+    INSERT INTO chunks (collection_id, document_id, text_hash, headings, text, token_count)
+    SELECT %(collection_id)s, %(document_id)s, decode(r.text_hash, 'hex'), r.headings, r.text, r.token_count
+    FROM jsonb_to_recordset(%(chunks)s) AS r(text_hash text, headings text[], text text, token_count integer)
+    RETURNING id, text_hash),
+counted AS MATERIALIZED (
+    SELECT a.id, lexical_vector(c.language, r.contextual) AS words
+    FROM added AS a JOIN jsonb_to_recordset(%(chunks)s) AS r(text_hash text, contextual text) ON decode(r.text_hash, 'hex') = a.text_hash,
+         collections AS c
+    WHERE c.id = %(collection_id)s),
+listed AS (
+    INSERT INTO chunk_terms (chunk_id, document_id, collection_id, length, word_count, checksum, terms)
+    SELECT id, %(document_id)s, %(collection_id)s, lexical_length(words), length(words), lexical_checksum(words), lexical_terms(words)
+    FROM counted),
+fresh AS (
+    INSERT INTO fresh_terms (chunk_id, collection_id, length, words)
+    SELECT id, %(collection_id)s, lexical_length(words), words FROM counted)
 SELECT id, text_hash FROM added
-
--- name: insert_postings
--- Postings of chunks that have lost theirs.
-INSERT INTO postings (collection_id, chunk_id, term_frequency, lexical_length, lexeme)
-SELECT c.collection_id, c.id, cardinality(u.positions), c.lexical_length, u.lexeme
-FROM chunks AS c, unnest(c.lexemes) AS u
-WHERE c.id = ANY(%(chunk_ids)s)
 
 -- name: clear_places
 -- Forget where the chunks of the previous revision stood.
@@ -59,7 +57,7 @@ placed AS (
     FROM unnest(%(chunk_ids)s::bigint[], %(char_starts)s::integer[], %(char_ends)s::integer[])
          WITH ORDINALITY AS p(chunk_id, char_start, char_end, ordinal))
 UPDATE documents AS d
-SET current_revision = i.revision, media_type = %(media_type)s, readers = %(readers)s, content_hash = %(content_hash)s,
-    size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s, recipe = %(recipe)s, updated_at = now(), removed_at = NULL
+SET current_revision = i.revision, media_type = %(media_type)s, readers = %(readers)s, metadata = %(metadata)s,
+    content_hash = %(content_hash)s, size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s, recipe = %(recipe)s, updated_at = now(), removed_at = NULL
 FROM inserted AS i WHERE d.id = %(document_id)s
 RETURNING d.current_revision AS revision

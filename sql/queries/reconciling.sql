@@ -6,7 +6,7 @@ SELECT (SELECT count(*) FROM documents AS d WHERE d.collection_id = %(collection
        (SELECT count(*) FROM documents AS d JOIN chunk_places AS p ON p.document_id = d.id
         WHERE d.collection_id = %(collection_id)s) AS places,
        (SELECT count(*) FROM chunks AS c WHERE c.collection_id = %(collection_id)s) AS chunks,
-       (SELECT count(*) FROM postings AS p WHERE p.collection_id = %(collection_id)s) AS postings
+       (SELECT coalesce(sum(t.word_count), 0) FROM chunk_terms AS t WHERE t.collection_id = %(collection_id)s)::bigint AS words
 
 -- name: document_without_revision
 -- Documents whose current revision does not exist.
@@ -76,10 +76,29 @@ FROM revisions AS r WHERE NOT EXISTS (SELECT FROM documents AS d WHERE d.id = r.
 SELECT p.document_id || ' (place ' || p.ordinal || ')' AS example
 FROM chunk_places AS p WHERE NOT EXISTS (SELECT FROM documents AS d WHERE d.id = p.document_id)
 
--- name: posting_without_collection
--- Postings of collections that do not exist.
-SELECT 'chunk ' || p.chunk_id AS example
-FROM postings AS p WHERE p.collection_id NOT IN (SELECT id FROM collections)
+-- name: words_without_chunk
+-- Words of chunks that do not exist.
+SELECT 'chunk ' || t.chunk_id AS example
+FROM chunk_terms AS t WHERE NOT EXISTS (SELECT FROM chunks AS c WHERE c.id = t.chunk_id)
+UNION
+SELECT 'chunk ' || f.chunk_id
+FROM fresh_terms AS f WHERE NOT EXISTS (SELECT FROM chunks AS c WHERE c.id = f.chunk_id)
+
+-- name: segment_without_collection
+-- Segments of collections that do not exist, lists of segments that do not, and chunks counted out of no collection. The
+-- segments that have lists are found by leaps through the primary key.
+WITH RECURSIVE listed AS (
+    (SELECT t.segment_id FROM segment_terms AS t ORDER BY t.segment_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.segment_id FROM segment_terms AS t WHERE t.segment_id > l.segment_id ORDER BY t.segment_id LIMIT 1)
+    FROM listed AS l WHERE l.segment_id IS NOT NULL
+)
+SELECT 'segment ' || s.id AS example FROM segments AS s WHERE s.collection_id NOT IN (SELECT id FROM collections)
+UNION
+SELECT 'segment ' || l.segment_id FROM listed AS l
+WHERE l.segment_id IS NOT NULL AND NOT EXISTS (SELECT FROM segments AS s WHERE s.id = l.segment_id)
+UNION
+SELECT 'chunk ' || r.chunk_id FROM removed_terms AS r WHERE r.collection_id NOT IN (SELECT id FROM collections)
 
 -- name: table_without_index
 -- Tables of vectors that no index owns; `stores/pgvector.py` names them.
@@ -87,62 +106,6 @@ SELECT t.relname::text AS example
 FROM pg_class AS t
 WHERE t.relnamespace = current_schema()::regnamespace AND t.relkind = 'r' AND t.relname ~ '^vectors_[0-9]+$'
   AND NOT EXISTS (SELECT FROM indexes AS i WHERE t.relname = 'vectors_' || i.id AND i.store = 'pgvector')
-
--- name: postings_suspects
--- Chunks whose postings may not be those of their words, also ids of chunks that have postings and do not exist. Both
--- sides are compared by number and checksum, which takes one pass over each and no sorting.
-WITH wanted AS (
-    SELECT c.id, c.lexical_length, count(u.lexeme) AS words, coalesce(sum(cardinality(u.positions)), 0) AS length,
-           coalesce(bit_xor(hashtextextended(u.lexeme, cardinality(u.positions))), 0) AS checksum
-    FROM chunks AS c LEFT JOIN LATERAL unnest(c.lexemes) AS u ON true
-    WHERE c.collection_id = %(collection_id)s
-    GROUP BY c.id
-), held AS (
-    SELECT p.chunk_id, count(*) AS words, min(p.lexical_length) AS shortest, max(p.lexical_length) AS longest,
-           bit_xor(hashtextextended(p.lexeme, p.term_frequency)) AS checksum
-    FROM postings AS p
-    WHERE p.collection_id = %(collection_id)s
-    GROUP BY p.chunk_id
-)
-SELECT coalesce(w.id, h.chunk_id) AS chunk_id, w.id IS NULL AS gone
-FROM wanted AS w FULL JOIN held AS h ON h.chunk_id = w.id
-WHERE w.id IS NULL
-   OR (w.words, w.checksum) IS DISTINCT FROM (coalesce(h.words, 0), coalesce(h.checksum, 0))
-   OR w.length <> w.lexical_length
-   OR h.shortest <> w.lexical_length
-   OR h.longest <> w.lexical_length
-
--- name: postings_differences
--- What is wrong with the postings of some chunks: how many words of each kind, and which chunks they are of.
-WITH wanted AS (
-    SELECT c.id AS chunk_id, u.lexeme COLLATE "C" AS lexeme, cardinality(u.positions) AS term_frequency, s.length
-    FROM chunks AS c, unnest(c.lexemes) AS u,
-         LATERAL (SELECT sum(cardinality(v.positions)) AS length FROM unnest(c.lexemes) AS v) AS s
-    WHERE c.collection_id = %(collection_id)s AND c.id = ANY(%(chunk_ids)s)
-), held AS (
-    SELECT p.chunk_id, p.lexeme, p.term_frequency, p.lexical_length,
-           EXISTS (SELECT FROM chunks AS c WHERE c.id = p.chunk_id AND c.collection_id = p.collection_id) AS alive
-    FROM postings AS p
-    WHERE p.collection_id = %(collection_id)s AND p.chunk_id = ANY(%(chunk_ids)s)
-), differences AS (
-    SELECT coalesce(w.chunk_id, h.chunk_id) AS chunk_id,
-           CASE WHEN h.chunk_id IS NULL THEN 'posting_missing'
-                WHEN NOT h.alive THEN 'posting_without_chunk'
-                WHEN w.chunk_id IS NULL THEN 'posting_extra'
-                ELSE 'posting_wrong' END AS kind
-    FROM wanted AS w FULL JOIN held AS h ON h.chunk_id = w.chunk_id AND h.lexeme = w.lexeme
-    WHERE w.chunk_id IS NULL OR h.chunk_id IS NULL
-       OR (w.term_frequency, w.length) <> (h.term_frequency, h.lexical_length)
-), misjudged AS (
-    -- The chunk's own length, which its postings were made with.
-    SELECT c.id AS chunk_id, 'posting_wrong' AS kind
-    FROM chunks AS c
-    WHERE c.collection_id = %(collection_id)s AND c.id = ANY(%(chunk_ids)s)
-      AND c.lexical_length <> coalesce((SELECT sum(cardinality(v.positions)) FROM unnest(c.lexemes) AS v), 0)
-)
-SELECT kind, count(*) AS total, (array_agg(DISTINCT chunk_id))[1:5] AS chunk_ids
-FROM (SELECT chunk_id, kind FROM differences UNION ALL SELECT chunk_id, kind FROM misjudged) AS found
-GROUP BY kind
 
 -- name: document_sizes
 -- Current documents in the order of their ids, with how many bytes their text has.
@@ -163,13 +126,6 @@ SELECT p.document_id, p.ordinal, p.char_start, p.char_end, c.id AS chunk_id, c.h
 FROM chunk_places AS p JOIN chunks AS c ON c.id = p.chunk_id AND c.document_id = p.document_id
 WHERE p.document_id = ANY(%(document_ids)s)
 ORDER BY p.document_id, p.ordinal
-
--- name: other_words
--- Those of some chunks whose words are not those of what is indexed of them.
-SELECT c.id
-FROM unnest(%(chunk_ids)s::bigint[], %(texts)s::text[]) AS w(id, body)
-JOIN chunks AS c ON c.id = w.id JOIN collections AS n ON n.id = c.collection_id
-WHERE c.lexemes <> lexical_vector(n.language, w.body)
 
 -- name: vectors_wanted
 -- Chunks of a collection in the order of their ids, with what a store may keep a copy of.
@@ -249,45 +205,21 @@ WHERE d.id = ANY(%(document_ids)s) AND d.current_revision IS NOT NULL
 -- Forget what some documents were made from and how: the next refresh reads their files and makes them anew.
 UPDATE documents SET content_hash = ''::bytea, recipe = '' WHERE id = ANY(%(document_ids)s) AND current_revision IS NOT NULL
 
--- name: update_words
--- The words of some chunks, counted anew.
-UPDATE chunks AS c
-SET lexemes = v.lexemes,
-    lexical_length = coalesce((SELECT sum(cardinality(u.positions)) FROM unnest(v.lexemes) AS u), 0)
-FROM unnest(%(chunk_ids)s::bigint[], %(texts)s::text[]) AS w(id, body), collections AS n,
-     LATERAL (SELECT lexical_vector(n.language, w.body) AS lexemes) AS v
-WHERE c.id = w.id AND n.id = c.collection_id
-
--- name: update_lengths
--- The lengths of some chunks, counted anew from their words.
-UPDATE chunks AS c SET lexical_length = s.length
-FROM (SELECT k.id, coalesce((SELECT sum(cardinality(u.positions)) FROM unnest(k.lexemes) AS u), 0) AS length
-      FROM chunks AS k WHERE k.id = ANY(%(chunk_ids)s)) AS s
-WHERE c.id = s.id AND c.lexical_length <> s.length
-
--- name: documents_of_chunks
--- The documents of some chunks.
-SELECT DISTINCT document_id AS id FROM chunks WHERE id = ANY(%(chunk_ids)s)
-
--- name: chunks_of_documents
--- Those of some chunks that belong to some documents.
-SELECT id FROM chunks WHERE id = ANY(%(chunk_ids)s) AND document_id = ANY(%(document_ids)s)
-
 -- name: chunks_of_collection
 -- Those of some chunks that belong to documents of a collection.
 SELECT c.id FROM chunks AS c JOIN documents AS d ON d.id = c.document_id
 WHERE d.collection_id = %(collection_id)s AND c.id = ANY(%(chunk_ids)s)
 
--- name: clear_postings
--- All postings of some chunks, also those that are not of their words: this reads every posting of the collection.
-DELETE FROM postings WHERE collection_id = %(collection_id)s AND chunk_id = ANY(%(chunk_ids)s)
+-- name: delete_orphaned_words
+-- Words of chunks that do not exist.
+WITH listed AS (DELETE FROM chunk_terms AS t WHERE NOT EXISTS (SELECT FROM chunks AS c WHERE c.id = t.chunk_id))
+DELETE FROM fresh_terms AS f WHERE NOT EXISTS (SELECT FROM chunks AS c WHERE c.id = f.chunk_id)
 
--- name: delete_orphaned_postings
--- Postings of chunks that do not exist, a bounded number at a time.
-DELETE FROM postings WHERE ctid = ANY(ARRAY(
-    SELECT p.ctid FROM postings AS p
-    WHERE NOT EXISTS (SELECT FROM chunks AS c WHERE c.id = p.chunk_id AND c.collection_id = p.collection_id)
-    LIMIT %(limit)s))
+-- name: delete_orphaned_segments
+-- Segments of collections that do not exist, lists of segments that do not, and chunks counted out of no collection.
+WITH lists AS (DELETE FROM segment_terms AS t WHERE NOT EXISTS (SELECT FROM segments AS s WHERE s.id = t.segment_id)),
+     removed AS (DELETE FROM removed_terms AS r WHERE NOT EXISTS (SELECT FROM collections AS c WHERE c.id = r.collection_id))
+DELETE FROM segments AS s WHERE NOT EXISTS (SELECT FROM collections AS c WHERE c.id = s.collection_id)
 
 -- name: delete_orphaned_revisions
 -- Revisions of documents that do not exist.

@@ -14,15 +14,20 @@ SELECT id FROM documents WHERE id = %(document_id)s AND collection_id = %(collec
 -- Chunks of a document with the hash of their text.
 SELECT id, text_hash FROM chunks WHERE document_id = %(document_id)s
 
--- name: delete_postings
--- Postings of chunks that are about to go.
-DELETE FROM postings AS p
-USING chunks AS c, unnest(c.lexemes) AS u
-WHERE c.id = ANY(%(chunk_ids)s)
-  AND p.collection_id = c.collection_id AND p.lexeme = u.lexeme AND p.chunk_id = c.id
+-- name: hold_fresh
+-- Those of some chunks that no segment has, kept from getting one until the end of the transaction.
+SELECT chunk_id FROM fresh_terms WHERE chunk_id = ANY(%(chunk_ids)s) ORDER BY chunk_id FOR UPDATE
+
+-- name: remember_terms
+-- Words of chunks that are about to go and that a segment has: until it is written anew, they are counted out.
+INSERT INTO removed_terms (chunk_id, collection_id, length, terms)
+SELECT t.chunk_id, t.collection_id, t.length, t.terms
+FROM chunk_terms AS t
+WHERE t.chunk_id = ANY(%(chunk_ids)s) AND NOT EXISTS (SELECT FROM fresh_terms AS f WHERE f.chunk_id = t.chunk_id)
+ON CONFLICT (chunk_id) DO NOTHING
 
 -- name: delete_chunks
--- Chunks that no revision needs any more; their places and vectors in Postgres go with them.
+-- Chunks that no revision needs any more; their places, words and vectors in Postgres go with them.
 DELETE FROM chunks WHERE id = ANY(%(chunk_ids)s)
 
 -- name: supersede_revision

@@ -17,9 +17,10 @@ from generation.errors import LLMUnavailableError, OutsideNotAllowedError
 from generation.llms import LLM, TextDelta
 from generation.llms.scripted import ScriptedLLM
 from retrieval.batching import ScoringBatcher
+from retrieval.neighbours import gaps_between
 from retrieval.records import Passage
 from retrieval.rerankers import Reranker
-from retrieval.search import PairScorer
+from retrieval.reranking import PairScorer
 from tests.generation.build import OverlapScorer, check_citations, document_id, hits, passage
 
 REVISION = (
@@ -298,3 +299,28 @@ async def test_whatever_is_asked_and_said_every_citation_holds(said: str, questi
             )
             check_citations(answer, REVISION)
             assert answer.as_json()["answer"]
+
+
+async def test_neighbouring_chunks_are_one_passage_to_the_model_and_citations_stay_exact(
+    scorer: ScoringBatcher,
+) -> None:
+    llm = ScriptedLLM(
+        "The other parent has 6 weeks of leave on full pay [1]. "
+        "Tomás Brennan confirms the dates within ten working days [1]."
+    )
+    gap_texts = {
+        gap: REVISION[gap.char_start : gap.char_end] for gap in gaps_between([hit.passage for hit in HITS])
+    }
+    answer = await answer_question(
+        QUESTION,
+        HITS,
+        scorer=scorer,
+        llm=llm,
+        allow_outside=False,
+        policy=AnswerPolicy(),
+        gap_texts=gap_texts,
+    )
+    check_citations(answer, REVISION)
+    assert llm.prompts[0][1].content.count("<passage") == 1
+    assert [sentence.supported for sentence in answer.sentences] == [True, True]
+    assert [citation.page for citation in answer.citations] == [1, 2]

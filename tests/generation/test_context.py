@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from generation.context import choose_context
 from generation.evidence import Evidence
 from generation.tokens import approximate_tokens
+from retrieval.neighbours import gaps_between
 from retrieval.records import Passage
 from tests.generation.build import passage
 
@@ -33,6 +34,31 @@ def test_a_passage_that_does_not_fit_makes_room_for_a_shorter_one() -> None:
 def test_a_passage_within_another_is_left_out() -> None:
     whole, part = passage("One. Two. Three."), passage("Two.", before="One. ")
     assert [c.passage for c in choose_context(evidence(whole, part), token_budget=1_000)] == [whole]
+
+
+def test_neighbouring_chunks_are_read_as_one_passage_in_the_place_of_the_better() -> None:
+    text = "The leave is\nsixteen weeks. It is paid."
+    second, first = passage("sixteen weeks. It is paid.", before="The leave is\n"), passage("The leave is")
+    other = passage("Elsewhere.", path="b.md")
+    texts = dict.fromkeys(gaps_between([second, first]), "\n")
+    chosen = choose_context(evidence(second, other, first), token_budget=1_000, gap_texts=texts)
+    assert [(c.number, c.passage.text) for c in chosen] == [(1, text), (2, "Elsewhere.")]
+    unread = choose_context(evidence(second, other, first), token_budget=1_000)
+    assert [c.passage for c in unread] == [second, other, first]
+
+
+@given(st.lists(st.integers(0, 19), max_size=12, unique=True), st.integers(20, 400))
+def test_merging_takes_no_more_of_the_budget(numbers: list[int], budget: int) -> None:
+    sentences = [f"Sentence {number} of the text." for number in range(20)]
+    whole = "\u3000".join(sentences)
+    passages = [passage(sentences[n], before=whole[: whole.index(sentences[n])]) for n in numbers]
+    texts = dict.fromkeys(gaps_between(passages), "\u3000")
+    chosen = choose_context(evidence(*passages), token_budget=budget, gap_texts=texts)
+    apart = choose_context(evidence(*passages), token_budget=budget)
+    assert sum(approximate_tokens(c.passage.text) + 12 for c in chosen) <= max(budget, 40)
+    assert all(any(part.passage.text in c.passage.text for c in chosen) for part in apart)
+    for c in chosen:
+        assert whole[c.passage.char_start : c.passage.char_end] == c.passage.text
 
 
 @given(st.integers(min_value=-5, max_value=200))

@@ -31,12 +31,15 @@ from retrieval.database import Database
 from retrieval.embedders import EmbedderIdentity
 from retrieval.errors import ModelError
 from retrieval.indexes import ensure_index
+from retrieval.listings import LISTING_CHECKS, check_listing
 from retrieval.records import PUBLIC
+from retrieval.segments import SegmentPolicy
 from retrieval.stores.pgvector import PgvectorStore
 
 MAX_FILE_BYTES = 100_000
 DAMAGED = b"%damaged%"
 UNLUCKY = "unlucky"
+SMALL_SEGMENTS = SegmentPolicy(fresh=4, batch=16, fan_in=3, removed=6)
 WORDS = EmbedderIdentity(
     model="words",
     fingerprint="0" * 64,
@@ -176,7 +179,7 @@ class Library:
             self.source,
             self.record,
             progress=Told(),
-            policy=RefreshPolicy(in_flight=in_flight, patience=self.patience),
+            policy=RefreshPolicy(in_flight=in_flight, patience=self.patience, segments=SMALL_SEGMENTS),
             below=below,
             retry_failed=retry_failed,
         )
@@ -254,11 +257,16 @@ async def indexed(database: Database, collection: str = "default") -> dict[str, 
 async def _check_whole(database: Database) -> None:
     counts = await database.fetch_one(
         "SELECT (SELECT count(*) FROM chunks WHERE id NOT IN (SELECT chunk_id FROM chunk_places)) AS without_place,"
-        " (SELECT count(*) FROM postings WHERE chunk_id NOT IN (SELECT id FROM chunks)) AS words_of_nothing,"
-        " (SELECT count(*) FROM chunks AS c, unnest(c.lexemes) AS u WHERE NOT EXISTS (SELECT FROM postings AS p"
-        "   WHERE p.collection_id = c.collection_id AND p.chunk_id = c.id AND p.lexeme = u.lexeme)) AS words_missing"
+        " (SELECT count(*) FROM (SELECT chunk_id FROM chunk_terms UNION SELECT chunk_id FROM fresh_terms) AS t"
+        "   WHERE chunk_id NOT IN (SELECT id FROM chunks)) AS words_of_nothing,"
+        " (SELECT count(*) FROM chunks AS c WHERE NOT EXISTS"
+        "   (SELECT FROM chunk_terms AS t WHERE t.chunk_id = c.id AND t.document_id = c.document_id)) AS words_missing"
     )
     assert counts == {"without_place": 0, "words_of_nothing": 0, "words_missing": 0}
+    for row in await database.fetch_all("SELECT id FROM collections"):
+        async with database.snapshot() as connection:
+            for kind in LISTING_CHECKS:
+                assert await check_listing(connection, kind, row["id"], examples=3) == (0, ()), kind
     async with database.connection() as connection:
         cursor = await connection.execute("SELECT id FROM indexes ORDER BY id")
         with_vector: list[int] = []

@@ -9,11 +9,12 @@ from typing import Any
 from psycopg import sql
 
 from retrieval.database import Connection, Database
+from retrieval.listings import LISTING_CHECKS, check_listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DumpedChunk:
-    """A chunk at its place. `words`: its postings (word, frequency, length of the chunk); `vector`: bit for bit."""
+    """A chunk at its place. `terms`: its forward list, by word and class of frequency; `vector`: bit for bit."""
 
     char_start: int
     char_end: int
@@ -21,7 +22,9 @@ class DumpedChunk:
     text: str
     text_hash: bytes
     token_count: int
-    words: tuple[tuple[str, int, int], ...]
+    length: int
+    word_count: int
+    terms: str
     vector: str
 
 
@@ -110,19 +113,19 @@ async def _documents(
 async def _chunks(connection: Connection, collection_id: int) -> dict[Any, list[DumpedChunk]]:
     """Chunks at their places, in order, by document."""
     statement = sql.SQL(
-        "SELECT p.document_id, p.char_start, p.char_end, c.headings, c.text, c.text_hash, c.token_count, w.words,"
-        " v.embedding::text AS vector"
+        "SELECT p.document_id, p.char_start, p.char_end, c.headings, c.text, c.text_hash, c.token_count,"
+        " t.length, t.word_count, t.terms::text AS terms, v.embedding::text AS vector"
         " FROM chunk_places AS p JOIN chunks AS c ON c.id = p.chunk_id AND c.document_id = p.document_id"
-        " LEFT JOIN {vectors} AS v ON v.chunk_id = c.id, LATERAL ("
-        "   SELECT coalesce(jsonb_agg(jsonb_build_array(o.lexeme, o.term_frequency, o.lexical_length)"
-        "                             ORDER BY o.lexeme), '[]') AS words"
-        "   FROM postings AS o WHERE o.collection_id = c.collection_id AND o.chunk_id = c.id) AS w"
+        " LEFT JOIN chunk_terms AS t ON t.chunk_id = c.id AND t.document_id = c.document_id"
+        "   AND t.collection_id = c.collection_id"
+        " LEFT JOIN {vectors} AS v ON v.chunk_id = c.id"
         " WHERE c.collection_id = %s ORDER BY p.document_id, p.ordinal"
     ).format(vectors=await _vectors(connection, collection_id))
     cursor = await connection.execute(statement, (collection_id,))
     chunks: defaultdict[Any, list[DumpedChunk]] = defaultdict(list)
     for row in await cursor.fetchall():
         assert row["vector"] is not None, "every chunk has a vector"
+        assert row["terms"] is not None, "every chunk has a forward list"
         chunks[row["document_id"]].append(
             DumpedChunk(
                 char_start=row["char_start"],
@@ -131,7 +134,9 @@ async def _chunks(connection: Connection, collection_id: int) -> dict[Any, list[
                 text=row["text"],
                 text_hash=bytes(row["text_hash"]),
                 token_count=row["token_count"],
-                words=tuple((word, frequency, length) for word, frequency, length in row["words"]),
+                length=row["length"],
+                word_count=row["word_count"],
+                terms=row["terms"],
                 vector=row["vector"],
             )
         )
@@ -161,16 +166,19 @@ async def _check_nothing_is_left_over(
     statement = sql.SQL(
         "SELECT (SELECT count(*) FROM chunks WHERE collection_id = %(id)s) AS chunks,"
         " (SELECT count(*) FROM {vectors}) AS vectors,"
-        " (SELECT count(*) FROM postings WHERE collection_id = %(id)s) AS postings,"
+        " (SELECT count(*) FROM chunk_terms WHERE collection_id = %(id)s) AS forward_lists,"
         " (SELECT count(*) FROM chunk_places AS p JOIN documents AS d ON d.id = p.document_id"
         "  WHERE d.collection_id = %(id)s) AS places"
     ).format(vectors=await _vectors(connection, collection_id))
     cursor = await connection.execute(statement, {"id": collection_id})
     counts = await cursor.fetchone()
-    held = {(document, chunk.text_hash): len(chunk.words) for document, of in chunks.items() for chunk in of}
+    held = {(document, chunk.text_hash) for document, of in chunks.items() for chunk in of}
     assert counts == {
         "chunks": len(held),
         "vectors": len(held),
-        "postings": sum(held.values()),
+        "forward_lists": len(held),
         "places": sum(map(len, chunks.values())),
     }
+    # How segments are cut depends on what happened before; that each chunk is in one of them, or fresh, does not.
+    for kind in LISTING_CHECKS:
+        assert await check_listing(connection, kind, collection_id, examples=3) == (0, ()), kind

@@ -13,6 +13,7 @@ import pytest
 from retrieval.database import Database
 from retrieval.documents import find_revision
 from retrieval.errors import ContentRejectedError, NotFoundError, StoreUnavailableError
+from retrieval.filters import Selection
 from retrieval.publishing import DocumentChangedError, publish
 from retrieval.records import ChunkDraft, Scope, contextual_text
 from retrieval.removing import purge_revisions, remove_document
@@ -73,8 +74,18 @@ async def everything_stored(corpus: Corpus) -> Mapping[str, Any]:
             "SELECT p.* FROM chunk_places AS p JOIN documents AS d ON d.id = p.document_id"
             " WHERE d.collection_id = %(collection)s ORDER BY p.document_id, p.ordinal",
         ),
-        "postings": await rows(
-            corpus, "SELECT * FROM postings WHERE collection_id = %(collection)s ORDER BY lexeme, chunk_id"
+        "terms": await rows(
+            corpus,
+            "SELECT chunk_id, length, terms::text FROM chunk_terms WHERE collection_id = %(collection)s"
+            " ORDER BY chunk_id",
+        ),
+        "fresh": await rows(
+            corpus,
+            "SELECT chunk_id, words::text FROM fresh_terms WHERE collection_id = %(collection)s ORDER BY chunk_id",
+        ),
+        "removed": await rows(
+            corpus,
+            "SELECT chunk_id FROM removed_terms WHERE collection_id = %(collection)s ORDER BY chunk_id",
         ),
         "vectors": await stored_vectors(corpus),
     }
@@ -92,9 +103,10 @@ async def check_consistent(corpus: Corpus) -> None:
     """What holds for every collection at every moment."""
     places = await rows(
         corpus,
-        "SELECT c.id, c.text, c.headings, c.lexemes::text, c.lexical_length, p.char_start, p.char_end, r.title,"
-        " r.text AS whole, d.current_revision"
-        " FROM chunks AS c LEFT JOIN chunk_places AS p ON p.chunk_id = c.id"
+        "SELECT c.id, c.text, c.headings, t.terms::text, t.length, t.word_count, t.checksum, t.document_id,"
+        " p.document_id AS of_document, p.char_start, p.char_end, r.title, r.text AS whole, d.current_revision"
+        " FROM chunks AS c LEFT JOIN chunk_terms AS t ON t.chunk_id = c.id"
+        " LEFT JOIN chunk_places AS p ON p.chunk_id = c.id"
         " LEFT JOIN documents AS d ON d.id = p.document_id AND d.id = c.document_id"
         " LEFT JOIN revisions AS r ON r.document_id = d.id AND r.revision = d.current_revision"
         " WHERE c.collection_id = %(collection)s",
@@ -106,22 +118,19 @@ async def check_consistent(corpus: Corpus) -> None:
     for place in places:
         (words,) = await rows(
             corpus,
-            "SELECT lexical_vector('english', %(text)s)::text AS lexemes",
+            "SELECT lexical_terms(v)::text AS terms, lexical_length(v) AS length, length(v) AS word_count,"
+            " lexical_checksum(v) AS checksum FROM lexical_vector('english', %(text)s) AS v",
             text=contextual_text(place["title"], place["headings"], place["text"]),
         )
-        assert place["lexemes"] == words["lexemes"]
-    recomputed = await rows(
+        assert {name: place[name] for name in words} == words
+        assert place["document_id"] == place["of_document"]
+    listed = await rows(
         corpus,
-        "SELECT c.id AS chunk_id, u.lexeme, cardinality(u.positions) AS term_frequency,"
-        " (SELECT sum(cardinality(w.positions)) FROM unnest(c.lexemes) AS w)::integer AS lexical_length"
-        " FROM chunks AS c, unnest(c.lexemes) AS u WHERE c.collection_id = %(collection)s"
-        ' ORDER BY chunk_id, lexeme COLLATE "C"',
+        "SELECT chunk_id FROM fresh_terms WHERE collection_id = %(collection)s UNION ALL"
+        " SELECT s.first_chunk + m FROM segments AS s, unnest(s.members) AS m WHERE collection_id = %(collection)s"
+        " EXCEPT ALL SELECT chunk_id FROM removed_terms WHERE collection_id = %(collection)s",
     )
-    assert recomputed == await rows(
-        corpus,
-        "SELECT chunk_id, lexeme, term_frequency, lexical_length FROM postings"
-        " WHERE collection_id = %(collection)s ORDER BY chunk_id, lexeme",
-    )
+    assert sorted(row["chunk_id"] for row in listed) == sorted({place["id"] for place in places})
     current = await rows(
         corpus,
         "SELECT r.document_id FROM revisions AS r JOIN documents AS d ON d.id = r.document_id"
@@ -229,7 +238,7 @@ async def test_a_removed_document_leaves_only_its_revisions(corpus: Corpus) -> N
         stored = await everything_stored(corpus)
         assert [row["text"] for row in stored["chunks"]] == ["Foxes run."]
         assert {row["document_id"] for row in stored["places"]} == {kept.document_id}
-        assert {row["chunk_id"] for row in stored["postings"]} == {*stored["vectors"]}
+        assert {row["chunk_id"] for row in stored["terms"]} == {*stored["vectors"]}
         await check_consistent(corpus)
     revision = await find_revision(corpus.database, published.document_id, scope=EVERYTHING)
     assert revision.text == "Badgers dig."
@@ -384,7 +393,8 @@ async def test_a_store_with_a_copy_of_the_readers_is_told_of_new_ones_and_only_t
             corpus.index,
             corpus.embedder.embed_query("Kept."),
             limit=9,
-            scope=Scope.of([]),
+            selection=Selection(scope=Scope.of([])),
+            visible=0,
             connection=connection,
         )
     assert {i for i, _ in found} == {*(await stored_chunks(corpus)).values()}
@@ -412,7 +422,9 @@ async def test_a_repeated_word_counts_as_often_as_it_stands_there(corpus: Corpus
     chunk = ChunkDraft(char_start=0, char_end=23, text="badger badgers badger's", headings=(), token_count=3)
     assert chunk.embedding_text("") == "badger badgers badger's"
     await corpus.add("a.txt", chunk.text)
-    found = await rows(
-        corpus, "SELECT lexeme, term_frequency FROM postings WHERE collection_id = %(collection)s"
+    (found,) = await rows(
+        corpus,
+        "SELECT terms = format('{%%s:1}/1000000000', lexical_base('badger') * 10 + 3)::sparsevec AS alone, length"
+        " FROM chunk_terms WHERE collection_id = %(collection)s",
     )
-    assert {row["lexeme"]: row["term_frequency"] for row in found}["badger"] == 3
+    assert found == {"alone": True, "length": 3}

@@ -20,6 +20,7 @@ from retrieval.database import Database
 from retrieval.embedders import EmbedderIdentity
 from retrieval.errors import StoreUnavailableError
 from retrieval.exactness import ChunkAtPlace, CurrentText, inspect
+from retrieval.lexical import Bm25Policy, read_question
 from retrieval.mending import Mender, mend_strays
 from retrieval.publishing import hash_text
 from retrieval.reconciling import Depth, Finding, check_collection, check_strays
@@ -100,6 +101,17 @@ class Ward:
         assert row is not None
         return int(row["id"])
 
+    async def frequencies(self, question: str) -> dict[str, int]:
+        """In how many chunks a search takes each word of a question to be."""
+        async with self.database.snapshot() as connection:
+            asked = await read_question(
+                connection,
+                collection_id=self.corpus.collection.id,
+                question=question,
+                policy=Bm25Policy(),
+            )
+        return {word.lexeme: word.frequency for word in asked.words}
+
     async def marked(self) -> set[str]:
         """Paths of the documents that the next refresh makes anew."""
         rows = await self.database.fetch_all(
@@ -137,7 +149,7 @@ async def empty(database: Database) -> Database:
         cursor = await connection.execute("SELECT relname FROM pg_class WHERE relname ~ '^vectors_[0-9]+$'")
         for row in await cursor.fetchall():
             await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(row["relname"])))
-        await connection.execute("TRUNCATE collections, postings CASCADE")
+        await connection.execute("TRUNCATE collections, removed_terms, segments CASCADE")
     return database
 
 
@@ -158,44 +170,96 @@ async def test_a_sound_index_has_no_findings_and_its_figures_agree(ward: Ward, d
         3,
         3,
     )
-    words = await ward.database.fetch_one("SELECT sum(length(lexemes)) AS n FROM chunks")
-    assert words == {"n": counts.postings}
+    words = await ward.database.fetch_one("SELECT sum(length(words)) AS n FROM fresh_terms")
+    assert words == {"n": counts.words}
 
 
-DELETE_WORD = "DELETE FROM postings WHERE lexeme = 'purr'"
+UNLIST_DOGS = "DELETE FROM fresh_terms WHERE chunk_id = {dogs}"
 
 # What is done to the database; what the doctor calls it, and how many; which documents are made anew from their files.
 DAMAGES: dict[str, tuple[str, dict[str, int], set[str]]] = {
-    "a posting is lost": (DELETE_WORD, {"posting_missing": 1}, set()),
-    "a posting too many": (
-        "INSERT INTO postings SELECT collection_id, id, 1, lexical_length, 'unicorn' FROM chunks LIMIT 1",
-        {"posting_extra": 1},
+    "a forward list is lost": (
+        "DELETE FROM chunk_terms WHERE chunk_id = {dogs}",
+        {"words_missing": 1},
         set(),
     ),
-    "a wrong frequency": (
-        "UPDATE postings SET term_frequency = 7 WHERE lexeme = 'purr'",
-        {"posting_wrong": 1},
+    "all forward lists are lost": ("DELETE FROM chunk_terms", {"words_missing": 3}, set()),
+    "a forward list is another document's": (
+        "UPDATE chunk_terms SET document_id = %(owls)s WHERE chunk_id = {dogs}",
+        {"words_misfiled": 1},
         set(),
     ),
-    "a wrong length": (
-        "UPDATE postings SET lexical_length = 7 WHERE lexeme = 'moon'",
-        {"posting_wrong": 1},
+    "a forward list is another collection's": (
+        "UPDATE chunk_terms SET collection_id = 4711 WHERE chunk_id = {dogs}",
+        {"words_misfiled": 1},
         set(),
     ),
-    "a chunk's length is wrong": (
-        "UPDATE chunks SET lexical_length = lexical_length + 1 WHERE text LIKE 'owls%%'",
-        {"posting_wrong": 1},
+    "a forward list is empty": (
+        "UPDATE chunk_terms SET terms = '{{}}/1000000000' WHERE chunk_id = {dogs}",
+        {"words_miscounted": 1, "fresh_wrong": 1},
         set(),
     ),
-    "all postings are lost": ("DELETE FROM postings", {"posting_missing": 12}, set()),
-    "postings of a chunk that is gone": (
-        "INSERT INTO postings SELECT %(collection)s, 4711, 1, 1, w FROM unnest(ARRAY['a', 'b']) AS w",
-        {"posting_without_chunk": 2},
+    "a frequency is wrong": (
+        "UPDATE chunk_terms SET terms = lexical_terms('appl:1,2,3 b:4 c:5 d:6') WHERE chunk_id = {dogs}",
+        {"fresh_wrong": 1},
         set(),
     ),
-    "postings of a collection that is gone": (
-        "INSERT INTO postings VALUES (4711, 1, 1, 1, 'word')",
-        {"posting_without_collection": 1},
+    "a length is wrong": (
+        "UPDATE chunk_terms SET length = length + 1 WHERE chunk_id = {dogs}",
+        {"fresh_wrong": 1},
+        set(),
+    ),
+    "words that are not the chunk's": (
+        "UPDATE fresh_terms SET words = 'nothing:1' WHERE chunk_id = {dogs}",
+        {"fresh_wrong": 1},
+        set(),
+    ),
+    "words in another collection": (
+        "UPDATE fresh_terms SET collection_id = 4711 WHERE chunk_id = {dogs}",
+        {"chunk_unlisted": 1},
+        set(),
+    ),
+    "a chunk is not listed": (UNLIST_DOGS, {"chunk_unlisted": 1}, set()),
+    "no chunk is listed": ("DELETE FROM fresh_terms", {"chunk_unlisted": 3}, set()),
+    "a chunk that is there is counted out": (
+        (
+            "INSERT INTO removed_terms SELECT chunk_id, collection_id, length, terms FROM chunk_terms"
+            " WHERE chunk_id = {dogs}"
+        ),
+        {"removed_extra": 1},
+        set(),
+    ),
+    "a chunk that never was is counted out": (
+        "INSERT INTO removed_terms VALUES (4711, %(collection)s, 1, '{{}}/1000000000')",
+        {"removed_extra": 1},
+        set(),
+    ),
+    "words of a chunk that is gone": (
+        "INSERT INTO fresh_terms VALUES (4711, %(collection)s, 1, 'word:1')",
+        {"words_without_chunk": 1},
+        set(),
+    ),
+    "a forward list of a chunk that is gone": (
+        "INSERT INTO chunk_terms VALUES (4711, %(cats)s, %(collection)s, 0, 0, 0, '{{}}/1000000000')",
+        {"words_without_chunk": 1},
+        set(),
+    ),
+    "a segment of a collection that is gone": (
+        (
+            "INSERT INTO segments (collection_id, first_chunk, chunk_count, total_length, max_length, members)"
+            " VALUES (4711, 1, 1, 1, 1, '{{0}}')"
+        ),
+        {"segment_without_collection": 1},
+        set(),
+    ),
+    "lists of segments that are gone": (
+        "INSERT INTO segment_terms SELECT 4711 + n, 0, 1, 'word', '{{0}}' FROM generate_series(1, 3) AS n",
+        {"segment_without_collection": 3},
+        set(),
+    ),
+    "a chunk of no collection is counted out": (
+        "INSERT INTO removed_terms VALUES (4711, 4711, 1, '{{}}/1000000000')",
+        {"segment_without_collection": 1},
         set(),
     ),
     "a vector is lost": (
@@ -271,12 +335,12 @@ DAMAGES: dict[str, tuple[str, dict[str, int], set[str]]] = {
     ),
     "a chunk is lost": (
         "DELETE FROM chunks WHERE text LIKE 'owls%%'",
-        {"place_without_chunk": 1, "posting_without_chunk": 4, "vector_without_chunk": 1},
+        {"place_without_chunk": 1, "words_without_chunk": 1, "vector_without_chunk": 1},
         {"birds/owls.txt"},
     ),
     "a chunk in another collection": (
         "UPDATE chunks SET collection_id = 4711 WHERE text LIKE 'owls%%'",
-        {"chunk_in_other_collection": 1, "posting_without_chunk": 4},
+        {"chunk_in_other_collection": 1, "words_misfiled": 1},
         {"birds/owls.txt"},
     ),
     "a current revision is lost": (
@@ -344,21 +408,29 @@ async def refresh(ward: Ward, paths: set[str]) -> None:
 
 
 async def test_a_deep_look_finds_words_that_are_not_those_of_the_text(ward: Ward) -> None:
+    owl = await ward.chunk(OWLS)
     await ward.damage(
-        "UPDATE chunks SET lexemes = 'nothing:1'::tsvector, lexical_length = 1 WHERE text LIKE 'owls%%'"
+        "UPDATE fresh_terms SET length = 1, words = 'nothing:1' WHERE chunk_id = %(owl)s", owl=owl
     )
-    await ward.damage("DELETE FROM postings WHERE chunk_id = %(owl)s", owl=await ward.chunk(OWLS))
     await ward.damage(
-        "INSERT INTO postings VALUES (%(collection)s, %(owl)s, 1, 1, 'nothing')", owl=await ward.chunk(OWLS)
+        "UPDATE chunk_terms SET (length, word_count, checksum, terms)"
+        " = (1, 1, lexical_checksum('nothing:1'), lexical_terms('nothing:1')) WHERE chunk_id = %(owl)s",
+        owl=owl,
     )
     assert await ward.kinds() == {}
     assert await ward.kinds("deep") == {"words_wrong": 1}
     await ward.mend(deep=True)
     assert (await ward.kinds("deep"), await ward.marked(), ward.bridge.embedded) == ({}, set(), [])
+    assert await ward.frequencies("owls nothing") == {"owl": 1}
 
 
 async def test_everything_at_once_is_mended_at_once(ward: Ward) -> None:
-    for name in ("a posting is lost", "a vector of nothing", "an ordinal is missing", "a document is lost"):
+    for name in (
+        "a chunk is not listed",
+        "a vector of nothing",
+        "an ordinal is missing",
+        "a document is lost",
+    ):
         await ward.damage(DAMAGES[name][0].format(vectors=ward.vectors, dogs=await ward.chunk(DOGS)))
     await ward.damage(f"DELETE FROM {ward.vectors} WHERE chunk_id < 4711")
     await ward.mend()
@@ -399,7 +471,7 @@ async def test_the_number_of_a_lost_revision_goes_to_no_other_text(ward: Ward) -
 async def test_a_document_that_somebody_is_at_work_on_is_passed_over(ward: Ward, dsn: str) -> None:
     await ward.damage(DAMAGES["a text is cut"][0])
     await ward.damage(DAMAGES["an old revision counts as current"][0])
-    await ward.damage(DELETE_WORD)
+    await ward.damage(UNLIST_DOGS.format(dogs=await ward.chunk(DOGS)))
     before = await ward.kinds()
     async with await psycopg.AsyncConnection.connect(dsn) as other:
         await other.execute("SELECT FROM documents WHERE id = %s FOR UPDATE", [ward.cats])
@@ -525,10 +597,10 @@ async def test_a_store_that_is_away_is_a_finding_beside_the_others(outside: Ward
     away = Away()
     away.kind = outside.corpus.store.kind
     ward = replace(outside, corpus=outside.corpus.into(away))
-    await ward.damage(DELETE_WORD)
+    await ward.damage(UNLIST_DOGS.format(dogs=await ward.chunk(DOGS)))
     state = await check_collection(ward.database, away, ward.corpus.collection)
     assert {finding.kind: finding.count for finding in state.findings} == {
-        "posting_missing": 1,
+        "chunk_unlisted": 1,
         "store_unavailable": 1,
     }
     assert state.counts.vectors is None
@@ -576,7 +648,7 @@ async def test_publishing_meanwhile_gives_no_false_alarm_in_another_store(outsid
 
 async def test_mending_while_others_publish_leaves_a_whole_index(ward: Ward) -> None:
     async def mend() -> None:
-        for name in ("all postings are lost", "a vector is lost", "a current revision counts as superseded"):
+        for name in ("no chunk is listed", "a vector is lost", "a current revision counts as superseded"):
             await ward.damage(DAMAGES[name][0].format(vectors=ward.vectors, dogs=await ward.chunk(DOGS)))
             await ward.mend()
 

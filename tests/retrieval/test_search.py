@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from retrieval.collections import ensure_collection
 from retrieval.database import Database
 from retrieval.errors import IndexMismatchError, InvalidRequestError
-from retrieval.fusion import FusionPolicy, blend, fuse
-from retrieval.lexical import Bm25Policy, lexical_scores
+from retrieval.fusion import FusionPolicy, fuse
+from retrieval.lexical import Bm25Policy, lexical_scores, read_question
 from retrieval.records import Hit, Scope
 from retrieval.removing import remove_document
+from retrieval.reranking import RerankPolicy, blend
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS, Searcher, SearchPolicy, check_k, check_question
 from retrieval.stores.memory import MemoryStore
 from retrieval.stores.pgvector import PgvectorStore
@@ -96,6 +98,11 @@ async def search(
     )
 
 
+def eager(candidates: int, weight: float) -> RerankPolicy:
+    """Reads whatever the list looks like, and has all the time there is."""
+    return RerankPolicy(candidates=candidates, weight=weight, budget_ms=1e9, decided_margin=1e9)
+
+
 def texts(hits: Sequence[Hit]) -> list[str]:
     return [hit.passage.text for hit in hits]
 
@@ -107,13 +114,10 @@ async def true_scores(corpus: Corpus, question: str) -> tuple[Mapping[str, float
     )
     asked = corpus.embedder.embed_query(question)
     async with corpus.database.snapshot() as connection:
-        bm25 = await lexical_scores(
-            connection,
-            collection_id=corpus.collection.id,
-            question=question,
-            chunk_ids=[row["id"] for row in rows],
-            policy=Bm25Policy(),
+        words = await read_question(
+            connection, collection_id=corpus.collection.id, question=question, policy=Bm25Policy()
         )
+        bm25 = await lexical_scores(connection, words, [row["id"] for row in rows])
     return (
         {row["text"]: float(corpus.embedder.embed_query(row["text"]) @ asked) for row in rows},
         {row["text"]: bm25[row["id"]] for row in rows},
@@ -121,6 +125,14 @@ async def true_scores(corpus: Corpus, question: str) -> tuple[Mapping[str, float
 
 
 QUESTIONS = ["who digs tunnels", "garden at night", "tickets for children", "what is closed", "zebras"]
+
+
+async def attainable_score(corpus: Corpus, question: str) -> float:
+    async with corpus.database.snapshot() as connection:
+        words = await read_question(
+            connection, collection_id=corpus.collection.id, question=question, policy=Bm25Policy()
+        )
+    return words.attainable
 
 
 async def test_every_hit_has_both_scores_whichever_list_it_came_from(animals: Corpus) -> None:
@@ -141,6 +153,7 @@ async def test_the_order_is_that_of_the_fused_true_scores(animals: Corpus, quest
     expected = fuse(
         {keys[text]: cosine for text, cosine in cosines.items()},
         {keys[text]: score for text, score in bm25.items()},
+        attainable=await attainable_score(animals, question),
         cosine_bounds=BagOfWords.cosine_bounds,
         policy=FusionPolicy(),
     )
@@ -270,7 +283,7 @@ async def test_a_caller_never_gets_what_it_may_not_read(
         assert await search(corpus, question, scope=Scope(principals=frozenset())) == []
         assert len(await search(corpus, question)) == 4
     reranker = LongestFirst()
-    await search(corpus, "badgers", scope=Scope.of(["group:hr"]), reranker=reranker)
+    await search(corpus, "badgers", scope=Scope.of(["group:hr"]), reranker=reranker, rerank=eager(9, 0.3))
     assert {passage for _, passage in reranker.read} == {"badgers dig", "badgers dig deeper"}
 
 
@@ -281,12 +294,13 @@ async def test_rights_that_a_store_has_not_heard_of_yet_count_already(database: 
     await database.execute(
         "UPDATE documents SET readers = '{user:ann}' WHERE id = %(id)s", {"id": hidden.document_id}
     )
-    (hit,) = await search(corpus, "badgers", scope=Scope.of([]))
+    plain = FusionPolicy.by_dense_weight(0.8)
+    (hit,) = await search(corpus, "badgers", scope=Scope.of([]), fusion=plain)
     assert hit.passage.document_id == published.document_id
     # What is hidden must not weigh on the score of what is seen: it would tell of itself.
     alone = await make_corpus(database, MemoryStore())
     await alone.add("a.txt", "badgers dig")
-    (only,) = await search(alone, "badgers", scope=Scope.of([]))
+    (only,) = await search(alone, "badgers", scope=Scope.of([]), fusion=plain)
     assert hit.score == pytest.approx(only.score)
 
 
@@ -307,13 +321,14 @@ async def test_collections_are_searched_apart(animals: Corpus) -> None:
 async def test_the_reranker_reads_the_best_and_its_score_is_blended_in(animals: Corpus) -> None:
     reranker = LongestFirst()
     plain = await search(animals, "garden at night")
-    hits = await search(animals, "garden at night", reranker=reranker, rerank_candidates=4, rerank_weight=0.3)
+    hits = await search(animals, "garden at night", reranker=reranker, rerank=eager(4, 0.3))
     assert [passage for _, passage in reranker.read] == texts(plain)[:4]
     assert {question for question, _ in reranker.read} == {"garden at night"}
     fused = {hit.passage.text: hit.score for hit in plain}
     for hit in hits[:4]:
         assert hit.rerank == pytest.approx(len(hit.passage.text) / 10 - 3)
-        assert hit.score == pytest.approx(blend(fused[hit.passage.text], hit.rerank or 0, weight=0.3))
+        (alone,) = blend([replace(hit, score=fused[hit.passage.text])], [hit.rerank or 0], weight=0.3)
+        assert hit.score == pytest.approx(alone.score)
     assert {*texts(hits[:4])} == {*texts(plain)[:4]}
     assert texts(hits[4:]) == texts(plain)[4:]
     assert [hit.rerank for hit in hits[4:]] == [None] * 6
@@ -326,8 +341,7 @@ async def test_scores_fall_from_hit_to_hit_however_many_the_reranker_read(animal
             "garden at night",
             k=k,
             reranker=LongestFirst(),
-            rerank_candidates=candidates,
-            rerank_weight=weight,
+            rerank=eager(candidates, weight),
         )
         assert len(hits) == k
         scores = [hit.score for hit in hits]
@@ -335,15 +349,16 @@ async def test_scores_fall_from_hit_to_hit_however_many_the_reranker_read(animal
 
 
 async def test_the_reranker_may_lift_a_passage_from_below_k(animals: Corpus) -> None:
-    hits = await search(animals, "night", k=1, reranker=LongestFirst(), rerank_weight=1.0)
+    hits = await search(animals, "night", k=1, reranker=LongestFirst(), rerank=eager(30, 1.0))
     assert texts(hits) == [max(ANIMALS, key=len)]
 
 
 async def test_the_reranker_reads_title_and_headings_too(corpus: Corpus) -> None:
     await corpus.publish(corpus.draft("a.txt", ["Animals"], title="Animals", headings=("Animals", "Foxes")))
+    await corpus.add("b.txt", "Tickets")
     reranker = LongestFirst()
-    await search(corpus, "foxes", reranker=reranker)
-    assert [passage for _, passage in reranker.read] == ["Animals\nFoxes\nAnimals"]
+    await search(corpus, "foxes", reranker=reranker, rerank=eager(30, 0.3))
+    assert [passage for _, passage in reranker.read] == ["Animals\nFoxes\nAnimals", "Tickets"]
 
 
 class _Interrupted(PgvectorStore):

@@ -27,6 +27,7 @@ from retrieval.errors import (
     IndexMissingError,
     StoreUnavailableError,
 )
+from retrieval.filters import Selection
 from retrieval.indexes import ensure_index
 from retrieval.records import Scope
 from retrieval.search import Searcher, SearchPolicy
@@ -110,6 +111,7 @@ class Room:
                 "size_bytes": 0,
                 "mtime_ns": 0,
                 "recipe": "",
+                "metadata": Jsonb({}),
             },
         )
         document_id = (await cursor.fetchone())["id"]
@@ -139,7 +141,12 @@ class Room:
     ) -> list[tuple[int, float]]:
         async with self.database.snapshot() as connection:
             return await self.store.nearest(
-                self.index, vector, limit=limit, scope=scope, connection=connection
+                self.index,
+                vector,
+                limit=limit,
+                selection=Selection(scope=scope),
+                visible=0,
+                connection=connection,
             )
 
     async def seen(self, *principals: str) -> set[int]:
@@ -631,7 +638,14 @@ async def test_what_a_qdrant_server_refuses_becomes_an_error_that_says_what_to_d
         store = QdrantStore(url=url)
         async with database.snapshot() as connection:
             with pytest.raises(expected, match=message):
-                await store.nearest(_ANY_INDEX, unit(1), limit=1, scope=EVERYTHING, connection=connection)
+                await store.nearest(
+                    _ANY_INDEX,
+                    unit(1),
+                    limit=1,
+                    selection=Selection(scope=EVERYTHING),
+                    visible=0,
+                    connection=connection,
+                )
         await store.close()
 
 

@@ -366,7 +366,9 @@ def test_ctrl_c_while_the_command_is_being_loaded_ends_it_without_a_word(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     # -X importtime writes a line for every module as it is loaded.
-    entry = [sys.executable, "-X", "importtime", "-c", "from service.command import main; main()", "status"]
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = f"{heed}from service.command import main; main()"
+    entry = [sys.executable, "-X", "importtime", "-c", program, "status"]
     with subprocess.Popen(
         entry, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

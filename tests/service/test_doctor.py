@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from ingest.catalog import SourceRecord
+from retrieval.listings import LISTING_CHECKS
 from retrieval.reconciling import DOCUMENT_CHECKS, STRAY_CHECKS, Finding, IndexCounts
 from retrieval.records import Scope
 from service.ailments import AILMENTS
@@ -73,7 +74,7 @@ async def test_all_is_well_after_an_ingest(house: Footnote) -> None:
         found = await look(house, depth=depth)
         assert (found.findings, found.is_healthy) == ((), True)
         figures = found.counts["default"].as_json()
-        assert {name: figures[name] for name in figures if name != "postings"} == {
+        assert {name: figures[name] for name in figures if name != "words"} == {
             "files": 2,
             "skipped": 0,
             "failed": 0,
@@ -138,7 +139,7 @@ async def test_a_file_that_failed_is_noted_and_nobody_is_ill(house: Footnote, fo
 async def test_one_collection_can_be_looked_at_alone(house: Footnote, folder: Path) -> None:
     await ingest(house, folder, "other")
     await house.database.execute(
-        "DELETE FROM postings USING collections AS c WHERE c.id = collection_id AND c.name = 'other'"
+        "DELETE FROM fresh_terms USING collections AS c WHERE c.id = collection_id AND c.name = 'other'"
     )
     assert (await look(house, collection="default")).findings == ()
     assert [f.collection for f in (await look(house)).findings] == ["other"]
@@ -148,7 +149,7 @@ async def test_one_collection_can_be_looked_at_alone(house: Footnote, folder: Pa
 
 def test_every_finding_is_explained_here_and_in_the_manual() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    for kind in {*AILMENTS, *DOCUMENT_CHECKS, *STRAY_CHECKS}:
+    for kind in {*AILMENTS, *DOCUMENT_CHECKS, *LISTING_CHECKS, *STRAY_CHECKS}:
         assert AILMENTS[kind].meaning
         assert f"`{kind}`" in page, f"docs/operations.md does not name {kind}"
 
@@ -161,7 +162,8 @@ def test_the_command_prints_one_object_with_stable_names_and_says_by_its_status_
     assert run(["doctor"]) == 0
     assert "Everything agrees." in capfd.readouterr().out
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("INSERT INTO postings VALUES (7, 7, 1, 1, 'word')")
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("INSERT INTO segment_terms VALUES (7, 0, 1, 'word', '{0}')")
     assert run(["doctor", "--json"]) == 1
     told = json.loads(capfd.readouterr().out)
     assert {*told} == {"healthy", "counts", "findings", "seconds", "parsers"}
@@ -169,7 +171,7 @@ def test_the_command_prints_one_object_with_stable_names_and_says_by_its_status_
     [finding] = told["findings"]
     assert {"kind", "collection", "count", "examples", "repaired"} <= {*finding}
     assert (finding["kind"], finding["collection"], finding["count"], finding["repaired"]) == (
-        "posting_without_collection",
+        "segment_without_collection",
         None,
         1,
         False,
@@ -178,9 +180,9 @@ def test_the_command_prints_one_object_with_stable_names_and_says_by_its_status_
 
 
 def test_what_a_person_reads(capfd: pytest.CaptureFixture[str]) -> None:
-    index = IndexCounts(documents=2, revisions=2, places=3, chunks=3, vectors=None, postings=40)
+    index = IndexCounts(documents=2, revisions=2, places=3, chunks=3, vectors=None, words=40)
     missing = Finding(kind="vector_missing", collection="zoo", count=7, examples=("a\nb.txt (chunk 1)",))
-    wrong = Finding(kind="posting_wrong", collection="zoo", count=1, examples=("chunk 2",))
+    wrong = Finding(kind="postings_wrong", collection="zoo", count=1, examples=("chunk 2",))
     retired = Finding(
         kind="index_retired", collection="zoo", count=1, examples=("index 1 in pgvector",), is_notice=True
     )
@@ -193,7 +195,7 @@ def test_what_a_person_reads(capfd: pytest.CaptureFixture[str]) -> None:
     doctoring.show(diagnosis, mending=True)
     out = capfd.readouterr().out
     assert "zoo: files 2, skipped 0, failed 0, documents 2, revisions 2, places 3, chunks 3, vectors ?" in out
-    assert "zoo: posting_wrong (1, mended)" in out
+    assert "zoo: postings_wrong (1, mended)" in out
     assert "zoo: vector_missing (7, not mended)" in out
     assert "a\\nb.txt (chunk 1)\n  … and 6 more" in out
     assert "zoo: index_retired (1)" in out

@@ -501,9 +501,9 @@ def write_result(weather: Storm, *, seed: int, seconds: float) -> None:
         "completed_by": Counter(entry.completed_by for entry in rounds),
         "compared_after_each": [
             "documents by path: kind, title, text, pages, lines, content hash, size, time, recipe, readers",
-            "chunks in order: places, headings, text, tokens, postings, vectors bit for bit",
+            "chunks in order: places, headings, text, tokens, words with frequencies, vectors bit for bit",
             "files that failed or had nothing in them, with reasons",
-            "no chunk, vector, posting or place beside those",
+            "no chunk, vector, word or place beside those, every chunk listed once",
             "footnote doctor --deep: healthy, and no finding but damaged files",
         ],
         "differences": 0,

@@ -184,6 +184,7 @@ def test_a_file_that_may_not_be_read_is_named(write_file: WriteFile, monkeypatch
     ("variables", "message"),
     [
         ({"FOOTNOTE_LLM__BASE_URL": "http://x"}, "llm.model (FOOTNOTE_LLM__MODEL) is not"),
+        ({"FOOTNOTE_QUERIES__REWRITE": "hyde"}, "llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set"),
         (
             {"FOOTNOTE_EMBEDDER__KIND": "sentence_transformer"},
             "embedder.model (FOOTNOTE_EMBEDDER__MODEL) is not set",

@@ -11,7 +11,7 @@ from tests.service.http.conftest import House
 
 async def test_metrics_show_what_is_wrong_with_the_index_without_making_a_scrape_wait(house: House) -> None:
     await house.add("a.txt", "Cats sleep for most of the day.")
-    await house.footnote.database.execute("DELETE FROM postings WHERE lexeme = 'cat'")
+    await house.footnote.database.execute("DELETE FROM fresh_terms")
     first = await house.client.get("/metrics")
     assert "footnote_index_rows{" not in first.text
     for _ in range(200):
@@ -24,7 +24,7 @@ async def test_metrics_show_what_is_wrong_with_the_index_without_making_a_scrape
         'footnote_index_rows{collection="default",kind="revisions"} 1.0',
         'footnote_index_rows{collection="default",kind="chunks"} 1.0',
         'footnote_index_rows{collection="default",kind="vectors"} 1.0',
-        'footnote_index_findings{collection="default",kind="posting_missing"} 1.0',
+        'footnote_index_findings{collection="default",kind="chunk_unlisted"} 1.0',
         "footnote_files_failed 0.0",
     ):
         assert line in lines
@@ -43,8 +43,8 @@ async def test_a_look_that_was_just_taken_is_not_taken_again(database: Database)
 
 def test_what_was_mended_is_no_longer_shown_and_notices_never_are() -> None:
     metrics = Metrics()
-    counts = IndexCounts(documents=1, revisions=1, places=1, chunks=1, vectors=None, postings=3)
-    finding = Finding(kind="posting_extra", collection="zoo", count=2, examples=("chunk 1",))
+    counts = IndexCounts(documents=1, revisions=1, places=1, chunks=1, vectors=None, words=3)
+    finding = Finding(kind="postings_wrong", collection="zoo", count=2, examples=("chunk 1",))
     notice = Finding(
         kind="index_retired", collection="zoo", count=1, examples=("index 1 in pgvector",), is_notice=True
     )
@@ -56,7 +56,7 @@ def test_what_was_mended_is_no_longer_shown_and_notices_never_are() -> None:
         return metrics.expose("")[0].decode()
 
     damaged = shown(finding, notice)
-    assert 'footnote_index_findings{collection="zoo",kind="posting_extra"} 2.0' in damaged
+    assert 'footnote_index_findings{collection="zoo",kind="postings_wrong"} 2.0' in damaged
     assert "index_retired" not in damaged
     assert 'kind="vectors"' not in damaged
     assert "footnote_index_findings{" not in shown()

@@ -1,0 +1,110 @@
+"""Term weights: what the words of a question weigh in a chunk, by how often they stand in it and how long it is.
+
+BM25 of a chunk is then one sparse dot product in Postgres: its forward list (a one for each word and frequency class,
+`lexical_terms` in SQL) with the weights for its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import AsyncConnection
+from psycopg.abc import AdaptContext
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
+from psycopg.types import TypeInfo
+
+_DIMENSIONS = 1_000_000_000
+_CLASSES = 10
+_EXACT_LENGTHS = 256
+_STEP = 16
+_LAST_BIN = 303
+
+# How often a word stands in a chunk, for each class of `lexical_class`; a class of several by its middle.
+_FREQUENCIES = np.array([1, 2, 3, 4, 5, 6, 7, 8.5, 12, 20], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermWeights:
+    """Weights by length of chunk.
+
+    dimensions: of forward lists, ascending, int32 of shape (n,).
+    values: float32 of shape (bins, n); row `lexical_bin(length)` is for chunks of that length.
+    """
+
+    dimensions: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+
+def bin_of(length: int) -> int:
+    """The row for a length: `lexical_bin` in SQL."""
+    if length < _EXACT_LENGTHS:
+        return length
+    return min(_EXACT_LENGTHS + (length - _EXACT_LENGTHS) // _STEP, _LAST_BIN)
+
+
+def bm25_weights(
+    bases: Sequence[int], weights: Sequence[float], *, mean_length: float, longest: int, k1: float, b: float
+) -> TermWeights:
+    """BM25's weights (formula in `lexical.py`) for words given by `lexical_base` and what they weigh."""
+    unique, first = np.unique(np.asarray(bases, dtype=np.int64), return_index=True)
+    rows = np.arange(bin_of(longest) + 1)
+    lengths = np.where(
+        rows < _EXACT_LENGTHS, rows, _EXACT_LENGTHS + (rows - _EXACT_LENGTHS) * _STEP + _STEP / 2
+    )
+    discount = k1 * (1 - b + b * lengths / mean_length)
+    by_class = _FREQUENCIES * (k1 + 1) / (_FREQUENCIES + discount[:, np.newaxis])
+    values = (
+        np.asarray(weights, dtype=np.float64)[first][np.newaxis, :, np.newaxis] * by_class[:, np.newaxis, :]
+    )
+    dimensions = unique[:, np.newaxis] * _CLASSES + np.arange(_CLASSES)
+    return TermWeights(
+        dimensions=dimensions.ravel().astype(np.int32),
+        values=values.reshape(len(rows), -1).astype(np.float32),
+    )
+
+
+class _WeightsDumper(Dumper):
+    """Sends weights as an array of pgvector's sparsevec, indexed from 0, in Postgres' binary form."""
+
+    format = Format.BINARY
+    element_oid = 0
+
+    def dump(self, obj: TermWeights) -> Buffer:
+        bins, width = obj.values.shape
+        element = np.dtype(
+            [
+                ("bytes", ">i4"),
+                ("dim", ">i4"),
+                ("nnz", ">i4"),
+                ("unused", ">i4"),
+                ("indices", ">i4", (width,)),
+                ("values", ">f4", (width,)),
+            ]
+        )
+        elements = np.zeros(bins, dtype=element)
+        elements["bytes"] = element.itemsize - 4
+        elements["dim"] = _DIMENSIONS
+        elements["nnz"] = width
+        elements["indices"] = obj.dimensions
+        elements["values"] = obj.values
+        # One dimension, no nulls, the type of the elements, how many, counted from 0.
+        head = np.array([1, 0, self.element_oid, bins, 0], dtype=">i4")
+        return head.tobytes() + elements.tobytes()
+
+
+async def register_term_weights(connection: AsyncConnection[object]) -> None:
+    """Let `TermWeights` be parameters of statements on this connection."""
+    info = await TypeInfo.fetch(connection, "sparsevec")
+    if info is not None:  # the extension comes with the first migration
+        _register(connection, info)
+
+
+def _register(context: AdaptContext, info: TypeInfo) -> None:
+    dumper = type("WeightsDumper", (_WeightsDumper,), {"oid": info.array_oid, "element_oid": info.oid})
+    adapters = context.adapters
+    assert adapters is not None, "a connection has adapters"
+    adapters.register_dumper(TermWeights, dumper)
