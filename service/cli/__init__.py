@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from retrieval.errors import ConfigurationError, FootnoteError, InvalidRequestError
-from service.cli import admin, asking, doctoring, documents, ingesting, serving, sources
+from service.cli import admin, asking, doctoring, documents, evaluating, ingesting, serving, sources
 from service.cli.display import fail, is_json, note
 
 # What a shell shows of a program that Ctrl-C or SIGTERM ended; typer turns the former into its status.
@@ -50,6 +50,7 @@ documents.register(app)
 sources.register(app)
 serving.register(app)
 doctoring.register(app)
+evaluating.register(app)
 admin.register(app)
 
 

@@ -1,0 +1,261 @@
+"""Evaluation sets: documents, questions, and which documents are relevant to each, from two kinds of folder alike.
+
+    BEIR   corpus.jsonl {_id, title, text}    queries.jsonl {_id, text}    qrels.tsv (question, document, grade)
+    qa     docs.jsonl {doc_id, title, text}   questions.jsonl {qid, question, answerable, doc_id or doc_ids}
+
+Every file may be gzipped (`.gz`). Of a BEIR folder the questions with judgements are read, of a `qa` folder the
+answerable ones, whose relevant documents are those that hold the answer. The layout of BEIR is that of Thakur et al.,
+"BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval Models", 2021.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from retrieval.errors import FootnoteError
+
+Record = TypeVar("Record")
+Qrels = Mapping[str, Mapping[str, int]]
+"""By question id: the grade, above 0, of every document that is relevant, by document id."""
+
+
+class EvaluationDataError(FootnoteError):
+    """A folder is not an evaluation set, or a file of it is malformed; the message names file, line and remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationDocument:
+    """A document to be found. `title` is empty where it has none."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationQuestion:
+    """Something to ask."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSet:
+    """Documents, and questions each of which has a relevant document.
+
+    qrels: exactly the questions' judgements. A document that they name need not exist (some public sets are like
+        that); it counts as not found.
+    left_out: how many questions of the folder are not asked, for want of a relevant document.
+    unasked: ids of questions that have judgements, and no text in the folder.
+    """
+
+    name: str
+    documents: tuple[EvaluationDocument, ...]
+    questions: tuple[EvaluationQuestion, ...]
+    qrels: Qrels
+    left_out: int = 0
+    unasked: tuple[str, ...] = ()
+
+    def sample(self, limit: int, seed: int) -> EvaluationSet:
+        """The same documents with at most `limit` questions, drawn by `seed`; a smaller sample begins a larger one."""
+        by_id = sorted(self.questions, key=lambda question: question.id)
+        drawn = tuple(random.Random(seed).sample(by_id, len(by_id))[:limit])  # noqa: S311  # not for secrecy
+        return replace(
+            self, questions=drawn, qrels={question.id: self.qrels[question.id] for question in drawn}
+        )
+
+    def corpus_hash(self) -> str:
+        """sha256 (hex) of all documents in their order: ids, titles and texts."""
+        digest = hashlib.sha256()
+        for document in self.documents:
+            digest.update(json.dumps([document.id, document.title, document.text]).encode())
+            digest.update(b"\n")
+        return digest.hexdigest()
+
+
+def read_set(folder: Path) -> EvaluationSet:
+    """Read the evaluation set in a folder, whichever of the two kinds it is. Raises `EvaluationDataError`."""
+    if corpus := _find(folder, "corpus.jsonl"):
+        documents = _read_rows(corpus, lambda row: _document(row, "_id"))
+        qrels = _read_qrels(_find(folder, "qrels.tsv", "qrels/test.tsv"), folder)
+        asked = _read_rows(_wanted(folder, "queries.jsonl"), lambda row: _question(row, "_id", "text"))
+    elif docs := _find(folder, "docs.jsonl"):
+        documents = _read_rows(docs, lambda row: _document(row, "doc_id"))
+        rows = _read_rows(_wanted(folder, "questions.jsonl"), _judged)
+        asked = {name: question for name, (question, _) in rows.items()}
+        qrels = {name: relevant for name, (_, relevant) in rows.items() if relevant}
+    else:
+        raise EvaluationDataError(
+            f"'{folder}' is not an evaluation set: it has neither corpus.jsonl (BEIR) nor docs.jsonl (qa). "
+            "Name a folder that has one of them, or the same gzipped."
+        )
+    return _checked(folder, documents, asked, qrels)
+
+
+def _checked(
+    folder: Path,
+    documents: Mapping[str, EvaluationDocument],
+    asked: Mapping[str, EvaluationQuestion],
+    qrels: Qrels,
+) -> EvaluationSet:
+    if not documents:
+        raise EvaluationDataError(f"'{folder}' holds no documents. Put at least one into its corpus.")
+    judged = [name for name in asked if name in qrels]
+    if not judged:
+        raise EvaluationDataError(
+            f"'{folder}' has no question with a relevant document. Check that the ids of the questions and those of "
+            "the judgements are of the same set."
+        )
+    if not any(name in documents for question in judged for name in qrels[question]):
+        raise EvaluationDataError(
+            f"no relevant document of '{folder}' is in its corpus. Check that the ids of the documents and those of "
+            "the judgements are of the same set."
+        )
+    return EvaluationSet(
+        name=folder.resolve().name,
+        documents=tuple(documents.values()),
+        questions=tuple(asked[name] for name in judged),
+        qrels={name: qrels[name] for name in judged},
+        left_out=len(asked) - len(judged),
+        unasked=tuple(name for name in qrels if name not in asked),
+    )
+
+
+class _FlawError(Exception):
+    """What is wrong with one line, and what to do."""
+
+
+def _document(row: Mapping[str, Any], key: str) -> tuple[str, EvaluationDocument]:
+    name = _id(row, key)
+    title = "" if row.get("title") is None else _text(row, "title")
+    return name, EvaluationDocument(id=name, title=title, text=_text(row, "text"))
+
+
+def _question(row: Mapping[str, Any], key: str, text_key: str) -> tuple[str, EvaluationQuestion]:
+    name = _id(row, key)
+    return name, EvaluationQuestion(id=name, text=_text(row, text_key))
+
+
+def _judged(row: Mapping[str, Any]) -> tuple[str, tuple[EvaluationQuestion, dict[str, int]]]:
+    """A question of a `qa` folder with its relevant documents: none where it is not to be answered."""
+    name, question = _question(row, "qid", "question")
+    if not row.get("answerable", True):
+        return name, (question, {})
+    if "doc_ids" in row:
+        listed = row["doc_ids"]
+        if not isinstance(listed, list) or not all(isinstance(each, str | int) for each in listed):
+            raise _FlawError("'doc_ids' is not a list of ids. Write it as a list of strings.")
+        return name, (question, {str(each): 1 for each in listed})
+    return name, (question, {_id(row, "doc_id"): 1} if row.get("doc_id") is not None else {})
+
+
+def _id(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise _FlawError(f"it has no '{key}'. Give every line an id of its own, a string or a number.")
+    return str(value)
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise _FlawError(f"its '{key}' is missing or no text. Give it as a string, if need be an empty one.")
+    return value
+
+
+def _read_rows(path: Path, read: Callable[[Mapping[str, Any]], tuple[str, Record]]) -> dict[str, Record]:
+    """The records of a JSON Lines file by their ids, in the file's order."""
+    records: dict[str, Record] = {}
+    for number, line in _lines(path):
+        try:
+            name, record = read(_object(line))
+            if name in records:
+                raise _FlawError("its id was used on an earlier line. Make the ids unique.")
+        except _FlawError as flaw:
+            raise EvaluationDataError(f"line {number} of '{path}': {flaw}") from flaw
+        records[name] = record
+    return records
+
+
+def _object(line: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _FlawError("it is not JSON. Write one JSON object a line.") from error
+    if not isinstance(row, dict):
+        raise _FlawError("it is JSON, but no object. Write one JSON object a line.")
+    return row
+
+
+def _read_qrels(path: Path | None, folder: Path) -> Qrels:
+    """Judgements above 0. A first line whose grade is no number is a heading."""
+    if path is None:
+        raise EvaluationDataError(
+            f"'{folder}' has no qrels.tsv. Add one: question id, document id and grade, set apart by tabs."
+        )
+    qrels: dict[str, dict[str, int]] = {}
+    for number, line in _lines(path):
+        cells = line.rstrip("\r\n").split("\t")
+        if len(cells) != 3 or not (number == 1 or _is_integer(cells[2])):
+            raise EvaluationDataError(
+                f"line {number} of '{path}' is not a judgement. Write question id, document id and a whole number "
+                "as grade, set apart by tabs."
+            )
+        question, document, grade = cells
+        if _is_integer(grade) and int(grade) > 0:
+            qrels.setdefault(question, {})[document] = int(grade)
+    return qrels
+
+
+def _is_integer(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers, of a file that may be gzipped."""
+    number = 0
+    try:
+        with (
+            gzip.open(path, "rt", encoding="utf-8")
+            if path.suffix == ".gz"
+            else path.open(encoding="utf-8") as text
+        ):
+            for number, line in enumerate(text, start=1):
+                if line.strip():
+                    yield number, line
+    except UnicodeDecodeError as error:
+        raise EvaluationDataError(f"'{path}' is not UTF-8 after line {number}. Store it as UTF-8.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise EvaluationDataError(
+            f"'{path}' cannot be unpacked after line {number}: the gzip file is damaged. Fetch or make it again."
+        ) from error
+    except OSError as error:
+        raise EvaluationDataError(
+            f"'{path}' cannot be read: {error.strerror}. Check the file and who may read it."
+        ) from error
+
+
+def _wanted(folder: Path, name: str) -> Path:
+    found = _find(folder, name)
+    if found is None:
+        raise EvaluationDataError(f"'{folder}' has no {name}. Add it, or the same gzipped.")
+    return found
+
+
+def _find(folder: Path, *names: str) -> Path | None:
+    """The first of the files that exists, as it is or gzipped."""
+    candidates: Sequence[Path] = [folder / each for name in names for each in (name, f"{name}.gz")]
+    return next((path for path in candidates if path.is_file()), None)
