@@ -18,23 +18,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ir_measures
-import numpy as np
 from ir_measures import R, nDCG
-from numpy.typing import NDArray
 
 from benchmarks.scifact import PASSAGES, temporary_home
 from evaluation.sets import EvaluationSet, read_set
 from generation.llms import LLM, LLMSpec, load_llm
 from generation.rewriting import RewriteMethod, RewritePolicy, Rewriting, reword
 from retrieval.collections import find_collection
-from retrieval.queries import Combination, SearchQueries, combine, hypothetical_vector
-from retrieval.records import Collection, Hit, Scope
+from retrieval.queries import Combination, SearchQueries
+from retrieval.records import Collection, Scope
 from retrieval.search import Searcher, SearchPolicy
 from service.cli.display import IngestProgress
 from service.ingestion import ingest_path
@@ -53,20 +49,6 @@ MODES: dict[str, tuple[RewriteMethod | None, Combination]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mixed:
-    """Embeds a question as search does, and mixes in the vectors of made-up passages."""
-
-    footnote: Footnote
-    passages: Sequence[str]
-
-    async def embed_query(self, text: str) -> NDArray[np.float32]:
-        vector = await self.footnote.embedding.embed_query(text)
-        if not self.passages:
-            return vector
-        return hypothetical_vector(vector, list(await self.footnote.embedding.embed_documents(self.passages)))
-
-
 async def search(
     footnote: Footnote, collection: Collection, queries: SearchQueries, how: Combination
 ) -> dict[str, float]:
@@ -75,19 +57,14 @@ async def search(
         database=footnote.database,
         store=footnote.store,
         embedder=footnote.embedder,
-        query_embedder=Mixed(footnote=footnote, passages=queries.hypothetical),
+        query_embedder=footnote.embedding,
         reranker=None,
-        policy=SearchPolicy(),
+        policy=SearchPolicy(combination=how),
     )
-    found: dict[int, Hit] = {}
-    rankings = []
-    for text in queries.texts:
-        hits = await searcher.search(collection, text, k=PASSAGES, scope=Scope.everything())
-        found |= {hit.passage.chunk_id: hit for hit in hits}
-        rankings.append([(hit.passage.chunk_id, hit.score) for hit in hits])
     best: dict[str, float] = {}
-    for chunk_id, score in combine(rankings, how):
-        best.setdefault(found[chunk_id].passage.path, score)
+    for hit in await searcher.search(collection, queries, k=PASSAGES, scope=Scope.everything()):
+        for place in (hit.passage, *hit.also_at):
+            best.setdefault(place.path, hit.score)
     return best
 
 

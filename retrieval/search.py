@@ -1,27 +1,33 @@
 """Search: a question becomes the best passages, each with the scores that put it there.
 
-    embed the question → dense and lexical candidates → both scores for every candidate → fuse → (rerank) → passages
+    embed → candidates of both kinds with both scores → fuse → passages without copies → (rerank) → turns, neighbours
 
-Everything is read in one snapshot of Postgres, so that a search sees one state of the index throughout.
+Everything is read in one snapshot of Postgres, so that a search sees one state of the index throughout. A question in
+other words (`SearchQueries`) is searched for once for each of its texts, and the lists are united.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
+from retrieval.candidates import find_candidates
+from retrieval.copies import without_copies
 from retrieval.database import Connection, Database, query
 from retrieval.embedders import Embedder
 from retrieval.errors import InvalidRequestError
 from retrieval.filters import NO_FILTERS, Filters, Selection
 from retrieval.fusion import FusionPolicy, fuse
 from retrieval.indexes import active_index, check_index
-from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores, read_question
+from retrieval.lexical import Bm25Policy
+from retrieval.neighbours import NO_GAPS, gaps_between, read_gaps
+from retrieval.passages import PassagePolicy, select
+from retrieval.queries import Combination, SearchQueries, best_of, combine, hypothetical_vector
 from retrieval.records import Collection, Hit, Passage, Scope
 from retrieval.reranking import PairScorer, RerankPolicy, rerank
 from retrieval.stores import Index, VectorStore
@@ -29,14 +35,17 @@ from retrieval.stores import Index, VectorStore
 MAX_QUESTION_CHARACTERS = 8_000
 MAX_K = 1_000
 
-# Above so many visible chunks neither list is made by looking at each of them; how many more there are does not matter.
-_COUNTED = 20_001
-
 
 class QueryEmbedder(Protocol):
-    """Turns a question into a unit vector, float32 of shape (dimension,)."""
+    """Turns questions and made-up passages into unit vectors, float32."""
 
-    async def embed_query(self, text: str) -> NDArray[np.float32]: ...
+    async def embed_query(self, text: str) -> NDArray[np.float32]:
+        """One of shape (dimension,)."""
+        ...
+
+    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One a row, as documents are embedded: (len(texts), dimension)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +53,15 @@ class SearchPolicy:
     """How a search is done.
 
     candidates: how many each list contributes, at least (never fewer than the `k` asked for).
+    combination: how the lists of several texts become one.
     """
 
     candidates: int = 200
     fusion: FusionPolicy = field(default_factory=FusionPolicy)
     bm25: Bm25Policy = field(default_factory=Bm25Policy)
     rerank: RerankPolicy = field(default_factory=RerankPolicy)
+    passages: PassagePolicy = field(default_factory=PassagePolicy)
+    combination: Combination = "max"
 
 
 def check_question(question: str) -> str:
@@ -70,6 +82,15 @@ def check_k(k: int) -> int:
     if not 1 <= k <= MAX_K:
         raise InvalidRequestError(f"k is {k}; it must be between 1 and {MAX_K:,}.")
     return k
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranking:
+    """Chunk ids by their fused scores, best first, with the best of either score under any of the texts."""
+
+    fused: Sequence[tuple[int, float]]
+    cosines: dict[int, float]
+    bm25: dict[int, float]
 
 
 class Searcher:
@@ -95,110 +116,120 @@ class Searcher:
     async def search(
         self,
         collection: Collection,
-        question: str,
+        question: str | SearchQueries,
         *,
         k: int,
         scope: Scope,
         filters: Filters = NO_FILTERS,
+        passages: PassagePolicy | None = None,
     ) -> list[Hit]:
         """The best `k` passages for a question, best first; fewer where the collection has fewer.
 
+        `passages`: how hits become the result, where that is not as the searcher's policy says.
         Raises `InvalidRequestError`, `IndexMismatchError`, `DatabaseUnavailableError`, `ModelError`.
         """
-        question, k = check_question(question), check_k(k)
-        vector = await self._query_embedder.embed_query(question)
+        k = check_k(k)
+        queries = SearchQueries.of(check_question(question)) if isinstance(question, str) else question
+        wanted = self._policy.passages if passages is None else passages
         selection = Selection(scope=scope, filters=filters)
+        vectors = await self._embed(queries)
         async with self._database.snapshot() as connection:
             index = await active_index(connection, collection.id)
             if index is None:
                 return []
             check_index(index, collection.name, self._embedder.identity, self._store)
-            cosines, bm25, attainable = await self._candidates(
-                connection, index, question, vector, k, selection
-            )
-            fused = fuse(
-                cosines,
-                bm25,
-                attainable=attainable,
-                cosine_bounds=self._embedder.cosine_bounds,
-                policy=self._policy.fusion,
-            )
-            best = fused[: max(k, self._policy.rerank.candidates if self._reranker else 0)]
-            passages = await _passages(connection, index, [chunk_id for chunk_id, _ in best], selection)
-        hits = [
-            Hit(passage=passages[chunk_id], score=score, cosine=cosines[chunk_id], bm25=bm25[chunk_id])
-            for chunk_id, score in best
-        ]
+            ranking = await self._rank(connection, index, queries, vectors, k, selection)
+            hits = await self._distinct(connection, index, ranking, k, selection, wanted)
         if self._reranker is not None:
-            hits = await rerank(hits, question, scorer=self._reranker, policy=self._policy.rerank)
-        return hits[:k]
+            hits = await rerank(hits, queries.question, scorer=self._reranker, policy=self._policy.rerank)
+        gaps = gaps_between([hit.passage for hit in hits]) if wanted.merge else []
+        gap_texts = await read_gaps(self._database, gaps) if gaps else NO_GAPS
+        return select(hits, k, replace(wanted, drop_copies=False), gap_texts=gap_texts)
 
-    async def _candidates(
+    async def _embed(self, queries: SearchQueries) -> list[NDArray[np.float32]]:
+        """A vector for each text that is searched for."""
+        vectors = [await self._query_embedder.embed_query(text) for text in queries.texts]
+        if queries.hypothetical:
+            made_up = [*await self._query_embedder.embed_documents(queries.hypothetical)]
+            vectors = [hypothetical_vector(vector, made_up) for vector in vectors]
+        return vectors
+
+    async def _rank(
         self,
         connection: Connection,
         index: Index,
-        question: str,
-        vector: NDArray[np.float32],
+        queries: SearchQueries,
+        vectors: Sequence[NDArray[np.float32]],
         k: int,
         selection: Selection,
-    ) -> tuple[Mapping[int, float], Mapping[int, float], float]:
-        """Both scores of every candidate of either list, and the most that BM25 can be for the question."""
+    ) -> _Ranking:
+        """One ranking from the candidates of all texts."""
         limit = max(self._policy.candidates, k)
-        asked = await read_question(
-            connection, collection_id=index.collection_id, question=question, policy=self._policy.bm25
-        )
-        visible = await _count_visible(connection, index, selection, of=asked.chunks)
-        nearest = await self._store.nearest(
-            index, vector, limit=limit, selection=selection, visible=visible, connection=connection
-        )
-        if self._store.kind != "pgvector":
-            # What lives elsewhere may lag behind on what is current and who may read it.
-            current = await _current(connection, index, [i for i, _ in nearest], selection)
-            nearest = [(chunk_id, cosine) for chunk_id, cosine in nearest if chunk_id in current]
-        dense = dict(nearest)
-        lexical = dict(
-            await lexical_candidates(
+        found = [
+            await find_candidates(
                 connection,
-                asked,
-                selection=selection,
-                visible=visible,
+                self._store,
+                index,
+                text,
+                vector,
                 limit=limit,
+                selection=selection,
                 policy=self._policy.bm25,
             )
+            for text, vector in zip(queries.texts, vectors, strict=True)
+        ]
+        rankings = [
+            fuse(
+                candidates.cosines,
+                candidates.bm25,
+                attainable=candidates.attainable,
+                cosine_bounds=self._embedder.cosine_bounds,
+                policy=self._policy.fusion,
+            )
+            for candidates in found
+        ]
+        return _Ranking(
+            fused=rankings[0] if len(rankings) == 1 else combine(rankings, self._policy.combination),
+            cosines=best_of([candidates.cosines for candidates in found]),
+            bm25=best_of([candidates.bm25 for candidates in found]),
         )
-        cosines = await self._store.cosines(
-            index, vector, [i for i in lexical if i not in dense], connection=connection
-        )
-        bm25 = await lexical_scores(connection, asked, [i for i in dense if i not in lexical])
-        return {**dense, **cosines}, {**lexical, **bm25}, asked.attainable
 
-
-async def _count_visible(connection: Connection, index: Index, selection: Selection, *, of: int) -> int:
-    """How many chunks the selection holds, of all that there are; above `_COUNTED` it is a lower bound."""
-    if selection.is_everything or of == 0:
-        return of
-    cursor = await connection.execute(
-        sql.SQL(query("search.visible_chunks")).format(condition=selection.condition()),
-        {"collection_id": index.collection_id, "limit": _COUNTED, **selection.parameters()},
-    )
-    row = await cursor.fetchone()
-    return 0 if row is None else int(row["chunks"])
-
-
-async def _current(
-    connection: Connection, index: Index, chunk_ids: Sequence[int], selection: Selection
-) -> set[int]:
-    """Those of the chunks that are current and that the selection holds."""
-    cursor = await connection.execute(
-        sql.SQL(query("search.visible")).format(condition=selection.condition()),
-        {"collection_id": index.collection_id, "chunk_ids": list(chunk_ids), **selection.parameters()},
-    )
-    return {row["id"] for row in await cursor.fetchall()}
+    async def _distinct(
+        self,
+        connection: Connection,
+        index: Index,
+        ranking: _Ranking,
+        k: int,
+        selection: Selection,
+        wanted: PassagePolicy,
+    ) -> list[Hit]:
+        """As many of the best hits as reranking and selecting need, without copies where those are not wanted."""
+        needed = max(wanted.handed_in(k), self._policy.rerank.candidates if self._reranker else 0)
+        hits: list[Hit] = []
+        taken = 0
+        while True:
+            part = ranking.fused[taken : taken + needed]
+            taken += len(part)
+            passages = await _passages(connection, index, [chunk_id for chunk_id, _ in part], selection)
+            hits += [
+                Hit(
+                    passage=passages[chunk_id],
+                    score=score,
+                    cosine=ranking.cosines[chunk_id],
+                    bm25=ranking.bm25[chunk_id],
+                )
+                for chunk_id, score in part
+                if chunk_id in passages
+            ]
+            distinct = without_copies(hits) if wanted.drop_copies else hits
+            if len(distinct) >= needed or taken == len(ranking.fused):
+                return distinct
 
 
 async def _passages(
     connection: Connection, index: Index, chunk_ids: Sequence[int], selection: Selection
 ) -> dict[int, Passage]:
+    """Those of the chunks that the selection holds, at their places."""
     cursor = await connection.execute(
         sql.SQL(query("search.passages")).format(condition=selection.condition()),
         {"collection_id": index.collection_id, "chunk_ids": list(chunk_ids), **selection.parameters()},

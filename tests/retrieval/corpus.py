@@ -87,6 +87,9 @@ class QueryBagOfWords:
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         return self._embedder.embed_query(text)
 
+    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._embedder.embed_documents(texts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:

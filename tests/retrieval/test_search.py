@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from retrieval.collections import ensure_collection
 from retrieval.database import Database
 from retrieval.errors import IndexMismatchError, InvalidRequestError
+from retrieval.filters import Filters
 from retrieval.fusion import FusionPolicy, fuse
 from retrieval.lexical import Bm25Policy, lexical_scores, read_question
+from retrieval.passages import PassagePolicy
+from retrieval.queries import SearchQueries
 from retrieval.records import Hit, Scope
 from retrieval.removing import remove_document
 from retrieval.reranking import RerankPolicy, blend
@@ -440,3 +443,71 @@ async def test_a_search_leaves_its_connection_fit_to_write(animals: Corpus, dsn:
             )
         row = await narrow.fetch_one("SELECT current_setting('transaction_isolation') AS level")
         assert row == {"level": "read committed"}
+
+
+async def test_copies_are_places_of_the_hit_that_they_repeat_and_others_take_their_turn(
+    corpus: Corpus,
+) -> None:
+    for path in ("a.txt", "b.txt", "c.txt"):
+        await corpus.add(path, "Badgers dig at night.")
+    await corpus.add("d.txt", "Badgers sleep.")
+    first, second = await search(corpus, "badgers dig at night", k=2)
+    assert (first.passage.text, second.passage.text) == ("Badgers dig at night.", "Badgers sleep.")
+    assert {first.passage.path, *(place.path for place in first.also_at)} == {"a.txt", "b.txt", "c.txt"}
+    every = PassagePolicy(drop_copies=False)
+    assert len(await search(corpus, "badgers dig at night", passages=every)) == 4
+
+
+async def test_a_copy_is_no_place_for_a_caller_who_may_not_read_it(corpus: Corpus) -> None:
+    await corpus.add("seen.txt", "Badgers dig at night.")
+    await corpus.add("hidden.txt", "Badgers dig at night.", readers=["user:ann"])
+    (hit,) = await search(corpus, "badgers dig", scope=Scope.of([]))
+    assert (hit.passage.path, hit.also_at) == ("seen.txt", ())
+
+
+async def test_documents_take_turns_where_the_caller_says_so(corpus: Corpus) -> None:
+    await corpus.add("long.txt", "Badgers dig at night.", "Badgers dig by day.", "Badgers dig in spring.")
+    await corpus.add("short.txt", "Badgers sleep somewhere else in winter.")
+    asked = searcher(corpus)
+    hits = await asked.search(
+        corpus.collection,
+        "badgers dig",
+        k=2,
+        scope=EVERYTHING,
+        passages=PassagePolicy(max_per_document=1),
+    )
+    assert {hit.passage.path for hit in hits} == {"long.txt", "short.txt"}
+    assert {hit.passage.path for hit in await search(corpus, "badgers dig", k=2)} == {"long.txt"}
+
+
+async def test_neighbours_are_one_passage_where_the_caller_says_so(corpus: Corpus) -> None:
+    await corpus.add("a.txt", "Badgers dig.", "They do so at night.", "Badgers sleep.")
+    (hit,) = await search(corpus, "badgers", k=3, passages=PassagePolicy(merge=True))
+    assert hit.passage.text == "Badgers dig.\n\nThey do so at night.\n\nBadgers sleep."
+    assert (hit.passage.char_start, hit.passage.char_end) == (0, len(hit.passage.text))
+
+
+async def test_several_texts_find_what_each_of_them_finds(animals: Corpus) -> None:
+    queries = SearchQueries(question="at the zoo", texts=("badgers dig tunnels", "tickets cost euros"))
+    reranker = LongestFirst()
+    hits = await searcher(animals, reranker=reranker, rerank=eager(4, 0.0)).search(
+        animals.collection, queries, k=4, scope=EVERYTHING
+    )
+    assert {*texts(hits)} >= {"badgers dig tunnels below the garden", "tickets cost four euros"}
+    assert {question for question, _ in reranker.read} == {"at the zoo"}
+
+
+async def test_a_made_up_passage_moves_the_vector_and_not_the_words(animals: Corpus) -> None:
+    queries = SearchQueries(question="zebras", texts=("zebras",), hypothetical=("tickets cost four euros",))
+    (hit,) = await searcher(animals).search(animals.collection, queries, k=1, scope=EVERYTHING)
+    assert (hit.passage.text, hit.bm25) == ("tickets cost four euros", 0.0)
+
+
+async def test_filters_narrow_both_lists(corpus: Corpus) -> None:
+    await corpus.add("docs/a.md", "badgers dig")
+    await corpus.add("mail/b.md", "badgers dig deep")
+    for question in ("badgers dig deep", "zebras"):
+        found = await searcher(corpus).search(
+            corpus.collection, question, k=5, scope=EVERYTHING, filters=Filters(paths=("docs/*",))
+        )
+        assert texts(found) == ["badgers dig"]

@@ -1,0 +1,87 @@
+"""Candidates: the chunks that a dense and a lexical list find for a text, each with both of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import sql
+
+from retrieval.database import Connection, query
+from retrieval.filters import Selection
+from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores, read_question
+from retrieval.stores import Index, VectorStore
+
+# Above so many visible chunks neither list is made by looking at each of them; how many more there are does not matter.
+_COUNTED = 20_001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Both scores by chunk id, the same ids in both.
+
+    attainable: what a chunk would score by BM25 that had every word of the text without end.
+    """
+
+    cosines: Mapping[int, float]
+    bm25: Mapping[int, float]
+    attainable: float
+
+
+async def find_candidates(
+    connection: Connection,
+    store: VectorStore,
+    index: Index,
+    text: str,
+    vector: NDArray[np.float32],
+    *,
+    limit: int,
+    selection: Selection,
+    policy: Bm25Policy,
+) -> Candidates:
+    """The `limit` best of either list for a text and its vector, all of which the selection holds."""
+    asked = await read_question(connection, collection_id=index.collection_id, question=text, policy=policy)
+    visible = await _count_visible(connection, index, selection, of=asked.chunks)
+    nearest = await store.nearest(
+        index, vector, limit=limit, selection=selection, visible=visible, connection=connection
+    )
+    if store.kind != "pgvector":
+        # What lives elsewhere may lag behind on what is current and who may read it.
+        current = await _current(connection, index, [i for i, _ in nearest], selection)
+        nearest = [(chunk_id, cosine) for chunk_id, cosine in nearest if chunk_id in current]
+    dense = dict(nearest)
+    lexical = dict(
+        await lexical_candidates(
+            connection, asked, selection=selection, visible=visible, limit=limit, policy=policy
+        )
+    )
+    cosines = await store.cosines(
+        index, vector, [i for i in lexical if i not in dense], connection=connection
+    )
+    bm25 = await lexical_scores(connection, asked, [i for i in dense if i not in lexical])
+    return Candidates(cosines={**dense, **cosines}, bm25={**lexical, **bm25}, attainable=asked.attainable)
+
+
+async def _count_visible(connection: Connection, index: Index, selection: Selection, *, of: int) -> int:
+    """How many chunks the selection holds, of all that there are; above `_COUNTED` it is a lower bound."""
+    if selection.is_everything or of == 0:
+        return of
+    cursor = await connection.execute(
+        sql.SQL(query("search.visible_chunks")).format(condition=selection.condition()),
+        {"collection_id": index.collection_id, "limit": _COUNTED, **selection.parameters()},
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row["chunks"])
+
+
+async def _current(
+    connection: Connection, index: Index, chunk_ids: Sequence[int], selection: Selection
+) -> set[int]:
+    """Those of the chunks that are current and that the selection holds."""
+    cursor = await connection.execute(
+        sql.SQL(query("search.visible")).format(condition=selection.condition()),
+        {"collection_id": index.collection_id, "chunk_ids": list(chunk_ids), **selection.parameters()},
+    )
+    return {row["id"] for row in await cursor.fetchall()}
