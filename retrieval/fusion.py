@@ -1,13 +1,17 @@
 """Fusion: one order from two lists in which every candidate has both scores.
 
 The cosine is rescaled by fixed bounds of its embedder, not by each question's own extremes, which would make noise of
-a question where all candidates are alike. BM25, which has no fixed scale, is divided by the question's best score and,
-in part, by what a chunk full of all its words would score: where even the best chunk matches the words poorly, words
-count for less. `docs/retrieval.md` has the measurements behind the weights.
+a question where all candidates are alike. BM25, which has no fixed scale, is divided by the question's best score.
+`docs/retrieval.md` has the measurements behind the weights.
+
+Then the best chunk speaks for the question, too (pseudo-relevance feedback, Rocchio 1971; on dense vectors, Li et al.
+2021, "Pseudo-Relevance Feedback with Deep Language Models and Dense Retrievers"): the question's vector leans a little
+towards that of the chunk that came first, and the candidates are weighed anew.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,13 +22,11 @@ class Weighing:
 
     dense: weight of the rescaled cosine; the rest goes to the rescaled BM25.
     attainable: how much of BM25's scale is what the question's words can score at all (1), not the best chunk's score
-        (0).
-    sharpness: power of the rescaled BM25; above 1, weak matches count for less.
+        (0): above 0, words count for less where even the best chunk matches them poorly.
     """
 
     dense: float
-    attainable: float
-    sharpness: float
+    attainable: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +35,19 @@ class FusionPolicy:
 
     At the head the order counts; far down, where lists are read for whether they hold all that is relevant, weak
     matches of words are mostly noise.
+
+    feedback: how far the question's vector leans towards the first chunk's (0 not at all, 1 wholly).
     """
 
-    head: Weighing = Weighing(dense=0.7, attainable=0.25, sharpness=1.0)
-    tail: Weighing = Weighing(dense=0.75, attainable=0.25, sharpness=1.5)
-    head_size: int = 100
+    head: Weighing = Weighing(dense=0.75)
+    tail: Weighing = Weighing(dense=0.8, attainable=0.25)
+    head_size: int = 30
+    feedback: float = 0.1
 
     @classmethod
     def by_dense_weight(cls, dense: float) -> FusionPolicy:
         """The plain weighted sum throughout: cosine `dense`, BM25 divided by the question's best the rest."""
-        plain = Weighing(dense=dense, attainable=0.0, sharpness=1.0)
-        return cls(head=plain, tail=plain)
+        return cls(head=Weighing(dense=dense), tail=Weighing(dense=dense), feedback=0.0)
 
 
 def fuse(
@@ -66,7 +70,7 @@ def fuse(
         if best <= 0:
             return weighing.dense * dense
         share = min(best / attainable, 1.0) if attainable > 0 else 1.0
-        lexical: float = (bm25[chunk_id] / best) ** weighing.sharpness * share**weighing.attainable
+        lexical: float = bm25[chunk_id] / best * share**weighing.attainable
         return weighing.dense * dense + (1 - weighing.dense) * lexical
 
     ranked = _ranked({i: weighed(policy.head, i) for i in cosines.keys() & bm25.keys()})
@@ -75,6 +79,26 @@ def fuse(
     # Scores fall throughout: the tail begins where the head ends.
     lift = min(head[-1][1] - tail[0][1], 0.0) if tail else 0.0
     return [*head, *((chunk_id, score + lift) for chunk_id, score in tail)]
+
+
+def lean(
+    cosines: Mapping[int, float], likeness: Mapping[int, float], leader: int, weight: float
+) -> dict[int, float]:
+    """Cosines to the question's vector once it leans towards that of the chunk `leader`.
+
+    `likeness`: cosines of the same chunks to the leader. For unit vectors q and l, the vector (1 - w) q + w l has the
+    length sqrt((1 - w)² + w² + 2 w (1 - w) q·l), and its product with a chunk's is the same mixture of both cosines.
+    A chunk whose likeness is not known keeps its cosine.
+    """
+    length = math.sqrt((1 - weight) ** 2 + weight**2 + 2 * weight * (1 - weight) * cosines[leader])
+    if length == 0:
+        return dict(cosines)  # half of each of two opposite vectors points nowhere
+    return {
+        chunk_id: ((1 - weight) * cosine + weight * likeness[chunk_id]) / length
+        if chunk_id in likeness
+        else cosine
+        for chunk_id, cosine in cosines.items()
+    }
 
 
 def _ranked(scores: Mapping[int, float]) -> list[tuple[int, float]]:

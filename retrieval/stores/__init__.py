@@ -125,6 +125,13 @@ class VectorStore(Protocol):
         """Cosines of given chunks. Chunks that the store does not hold are left out."""
         ...
 
+    async def likeness(
+        self, index: Index, chunk_id: int, chunk_ids: Sequence[int], *, connection: Connection
+    ) -> Mapping[int, float]:
+        """Cosines of given chunks to another chunk. Chunks that the store does not hold are left out; none is known of
+        a chunk that it does not hold."""
+        ...
+
     async def count(self, index: Index, connection: Connection) -> int: ...
 
     async def holdings(

@@ -117,6 +117,12 @@ class MemoryStore:
         cosines = (np.stack([vectors[chunk_id] for chunk_id in held]) * vector).sum(axis=1)
         return dict(zip(held, cosines.tolist(), strict=True))
 
+    async def likeness(
+        self, index: Index, chunk_id: int, chunk_ids: Sequence[int], *, connection: Connection
+    ) -> Mapping[int, float]:
+        vector = self._held(index).vectors.get(chunk_id)
+        return {} if vector is None else await self.cosines(index, vector, chunk_ids, connection=connection)
+
     async def count(self, index: Index, connection: Connection) -> int:
         return len(self._held(index).vectors)
 

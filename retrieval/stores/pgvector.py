@@ -235,6 +235,18 @@ class PgvectorStore:
         )
         return {row["chunk_id"]: float(row["cosine"]) for row in await cursor.fetchall()}
 
+    async def likeness(
+        self, index: Index, chunk_id: int, chunk_ids: Sequence[int], *, connection: Connection
+    ) -> Mapping[int, float]:
+        cursor = await connection.execute(
+            sql.SQL(
+                "SELECT v.chunk_id, -(v.embedding <#> l.embedding) AS cosine FROM {table} AS l, {table} AS v"
+                " WHERE l.chunk_id = %(chunk_id)s AND v.chunk_id = ANY(%(chunk_ids)s)"
+            ).format(table=_table(index)),
+            {"chunk_id": chunk_id, "chunk_ids": list(chunk_ids)},
+        )
+        return {row["chunk_id"]: float(row["cosine"]) for row in await cursor.fetchall()}
+
     async def count(self, index: Index, connection: Connection) -> int:
         cursor = await connection.execute(
             sql.SQL("SELECT count(*) AS n FROM {table}").format(table=_table(index))

@@ -239,6 +239,19 @@ class QdrantStore:
             return {}
         return dict(await self._query(index, vector, _has_id(chunk_ids), len(chunk_ids)))
 
+    async def likeness(
+        self, index: Index, chunk_id: int, chunk_ids: Sequence[int], *, connection: Connection
+    ) -> Mapping[int, float]:
+        async with self._asking(index):
+            # Points come in the order of their ids, from this one on.
+            points, _ = await self._client.scroll(
+                _name(index), limit=1, offset=chunk_id, with_payload=False, with_vectors=True
+            )
+        if not points or points[0].id != chunk_id:
+            return {}
+        vector = np.asarray(points[0].vector, dtype=np.float32)
+        return await self.cosines(index, vector, chunk_ids, connection=connection)
+
     async def _query(
         self, index: Index, vector: NDArray[np.float32], condition: models.Filter | None, limit: int
     ) -> list[tuple[int, float]]:

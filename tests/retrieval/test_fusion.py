@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.fusion import FusionPolicy, Weighing, fuse
+from retrieval.fusion import FusionPolicy, Weighing, fuse, lean
 
 BOUNDS = (0.4, 0.9)
 ATTAINABLE = 80.0
@@ -50,9 +51,7 @@ def test_the_score_is_the_weighted_sum_of_the_rescaled_scores() -> None:
         policy=FusionPolicy(),
     )
     assert [chunk_id for chunk_id, _ in fused] == [1, 3, 2]
-    # The best BM25 is a tenth of what can be had, which leaves the words a weight of .3 * .1 ** .25.
-    words = 0.3 * 0.1**0.25
-    assert [score for _, score in fused] == pytest.approx([0.7, 0.35 + words / 2, words])
+    assert [score for _, score in fused] == pytest.approx([0.75, 0.375 + 0.125, 0.25])
 
 
 @given(pairs)
@@ -93,7 +92,7 @@ def test_the_scale_of_bm25_does_not_matter(
 def test_scores_fall_from_head_to_tail_and_the_tail_never_rises_into_the_head(
     lists: tuple[dict[int, float], dict[int, float]], head_size: int
 ) -> None:
-    policy = FusionPolicy(head_size=head_size, tail=Weighing(dense=1.0, attainable=0.0, sharpness=2.0))
+    policy = FusionPolicy(head_size=head_size, tail=Weighing(dense=1.0))
     fused = fuse(*lists, attainable=ATTAINABLE, cosine_bounds=BOUNDS, policy=policy)
     whole = fuse(*lists, attainable=ATTAINABLE, cosine_bounds=BOUNDS, policy=FusionPolicy(head_size=99))
     assert fused[:head_size] == whole[:head_size]
@@ -104,7 +103,8 @@ def test_words_that_even_the_best_chunk_matches_poorly_count_for_less() -> None:
     lists: tuple[dict[int, float], dict[int, float]] = ({1: 0.7, 2: 0.55}, {1: 0.0, 2: 8.0})
 
     def order(attainable: float) -> list[int]:
-        fused = fuse(*lists, attainable=attainable, cosine_bounds=BOUNDS, policy=FusionPolicy())
+        policy = FusionPolicy(head=Weighing(dense=0.7, attainable=0.25))
+        fused = fuse(*lists, attainable=attainable, cosine_bounds=BOUNDS, policy=policy)
         return [chunk_id for chunk_id, _ in fused]
 
     assert (order(8.0), order(800.0)) == ([2, 1], [1, 2])
@@ -135,3 +135,22 @@ def test_a_question_without_known_words_is_ordered_by_cosine_alone() -> None:
 
 def test_nothing_fuses_to_nothing() -> None:
     assert fuse({}, {}, attainable=ATTAINABLE, cosine_bounds=BOUNDS, policy=FusionPolicy()) == []
+
+
+units = st.lists(st.floats(-1, 1), min_size=3, max_size=3).filter(lambda v: np.linalg.norm(v) > 0.1)
+
+
+@given(units, st.lists(units, min_size=1, max_size=8), st.floats(0, 0.45))
+def test_leaning_gives_the_cosines_to_the_mixed_vector(
+    question: list[float], chunks: list[list[float]], weight: float
+) -> None:
+    asked = np.array(question) / np.linalg.norm(question)
+    rows = np.array(chunks) / np.linalg.norm(chunks, axis=1, keepdims=True)
+    mixed = (1 - weight) * asked + weight * rows[0]
+    leaned = lean(dict(enumerate(rows @ asked)), dict(enumerate(rows @ rows[0])), 0, weight)
+    assert [*leaned.values()] == pytest.approx(rows @ mixed / np.linalg.norm(mixed), abs=1e-6)
+
+
+def test_a_chunk_of_unknown_likeness_keeps_its_cosine() -> None:
+    assert lean({1: 0.8, 2: 0.6}, {1: 1.0}, 1, 0.3)[2] == 0.6
+    assert lean({1: -1.0}, {1: 1.0}, 1, 0.5) == {1: -1.0}

@@ -382,6 +382,20 @@ async def test_an_empty_index_finds_nothing(room: Room) -> None:
     assert await room.holdings() == []
 
 
+async def test_chunks_are_compared_with_a_chunk_as_with_its_vector(room: Room) -> None:
+    vectors = random_units(5, seed=9)
+    _, chunk_ids = await room.add(vectors)
+    async with room.database.snapshot() as connection:
+        likeness = await room.store.likeness(
+            room.index, chunk_ids[2], [*chunk_ids[:4], 999_999], connection=connection
+        )
+        unknown = await room.store.likeness(room.index, 999_999, chunk_ids, connection=connection)
+    assert likeness == pytest.approx(
+        dict(zip(chunk_ids[:4], vectors[:4] @ vectors[2], strict=True)), abs=2e-3
+    )
+    assert unknown == {}
+
+
 async def test_an_index_may_be_created_twice_and_dropped_twice(room: Room) -> None:
     for _ in range(2):
         async with room.database.transaction() as connection:
