@@ -46,8 +46,9 @@ from retrieval.batching import EmbeddingBatcher
 from retrieval.embedders import Embedder, EmbedderIdentity
 from service.ingestion import ingest_path
 from service.settings import Settings
+from service.specs import chunk_policy
 from service.targets import SourceRules
-from service.wiring import Intake, chunk_policy, open_intake
+from service.wiring import Intake, open_intake
 
 _SMALL = 2_000
 _SAMPLE = 150

@@ -17,7 +17,7 @@ from retrieval.records import Document, Scope
 from retrieval.removing import erase_document
 from retrieval.stores import load_store
 from service.settings import Settings
-from service.wiring import store_spec
+from service.specs import store_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

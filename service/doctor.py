@@ -32,7 +32,8 @@ from retrieval.stores import VectorStore
 from service.ailments import AILMENTS
 from service.ingestion import refresh_registered
 from service.settings import Settings
-from service.wiring import Intake, chunk_policy
+from service.specs import chunk_policy
+from service.wiring import Intake
 
 _DRIFT = frozenset({"file_new", "file_changed", "file_gone"})
 

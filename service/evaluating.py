@@ -31,7 +31,8 @@ from retrieval.database import Database
 from retrieval.search import QueryEmbedder
 from retrieval.stores import VectorStore
 from service.settings import Settings
-from service.wiring import Footnote, Report, chunk_policy, open_footnote
+from service.specs import Report, chunk_policy
+from service.wiring import Footnote, open_footnote
 
 
 class Progress(Protocol):

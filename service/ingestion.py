@@ -25,8 +25,9 @@ from retrieval.database import Database
 from retrieval.removing import purge_revisions, remove_document
 from service.parsing import parser_policy
 from service.settings import Settings
+from service.specs import chunk_policy
 from service.targets import SourceRules, find_or_register, find_planned
-from service.wiring import Intake, chunk_policy
+from service.wiring import Intake
 
 
 async def ingest_path(

@@ -8,38 +8,40 @@ open_footnote(settings)   everything: also reranker, search, answers
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from generation.answer import answer_question
 from generation.answers import Answer, AnswerPolicy
-from generation.llms import LLM, LLMSpec, load_llm
-from ingest.chunking import ChunkPolicy
+from generation.llms import LLM, load_llm
 from ingest.parsers import ParserPolicy
 from ingest.parsing import ParserPool
 from ingest.pipeline import Pipeline
 from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.collections import ensure_collection, find_collection
 from retrieval.database import Database
-from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
+from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import DatabaseUnavailableError
 from retrieval.indexes import ensure_index
 from retrieval.neighbours import NO_GAPS, GapTexts, gaps_between, read_gaps
 from retrieval.records import Hit, Scope
-from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
-from retrieval.reranking import RerankPolicy
-from retrieval.search import QueryEmbedder, Searcher, SearchPolicy, check_k, check_question
-from retrieval.stores import StoreSpec, VectorStore, load_store
-from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
+from retrieval.rerankers import Reranker, load_reranker
+from retrieval.search import QueryEmbedder, Searcher, check_k, check_question
+from retrieval.stores import VectorStore, load_store
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
 from service.parsing import parser_policy
 from service.settings import Settings, runtime_directory
-
-Report = Callable[[str], None]
+from service.specs import (
+    Report,
+    chunk_policy,
+    embedder_spec,
+    llm_spec,
+    reranker_spec,
+    search_policy,
+    store_spec,
+)
 
 # How many passages an answer is made from where the caller does not say.
 DEFAULT_K = 10
@@ -226,81 +228,8 @@ async def open_footnote(
                 embedder=intake.embedder,
                 query_embedder=watched(intake.embedding),
                 reranker=scoring if settings.reranker.enabled else None,
-                policy=SearchPolicy(
-                    rerank=RerankPolicy(
-                        candidates=settings.reranker.candidates,
-                        weight=settings.reranker.weight,
-                        budget_ms=settings.reranker.budget_ms,
-                    )
-                ),
+                policy=search_policy(settings),
             ),
             llm=llm,
             answer_policy=AnswerPolicy(),
         )
-
-
-def chunk_policy(settings: Settings) -> ChunkPolicy:
-    """How texts are cut under these settings."""
-    chosen = settings.chunking
-    return ChunkPolicy(
-        method=chosen.method, max_tokens=chosen.max_tokens, overlap_tokens=chosen.overlap_tokens
-    )
-
-
-def embedder_spec(settings: Settings, report: Report, *, deferred: bool = False) -> EmbedderSpec:
-    """The embedder that the settings name, its weights found or fetched."""
-    chosen = settings.embedder
-    return EmbedderSpec(
-        kind=chosen.kind,
-        model=chosen.model,
-        weights=_weights(EMBEDDER_PIN, settings, report) if chosen.kind == "onnx" else None,
-        threads=chosen.threads or len(os.sched_getaffinity(0)),
-        deferred=deferred,
-        device=chosen.device,
-        precision=chosen.precision,
-    )
-
-
-def reranker_spec(settings: Settings, report: Report) -> RerankerSpec:
-    """The reranker that the settings name, its weights found or fetched."""
-    chosen = settings.reranker
-    return RerankerSpec(
-        kind=chosen.kind,
-        model=chosen.model,
-        weights=_weights(RERANKER_PIN, settings, report) if chosen.kind == "onnx" else None,
-        threads=settings.embedder.threads or len(os.sched_getaffinity(0)),
-        device=chosen.device,
-        precision=chosen.precision,
-    )
-
-
-def _weights(pin: WeightsPin, settings: Settings, report: Report) -> Path:
-    return find_weights(pin, folder=settings.weights_dir, cache=settings.home / "weights", report=report)
-
-
-def store_spec(settings: Settings) -> StoreSpec:
-    """The vector store that the settings name; Qdrant without a server keeps its data under the data directory."""
-    chosen = settings.store
-    return StoreSpec(
-        kind=chosen.kind,
-        url=chosen.url,
-        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
-        path=settings.home / "qdrant" if chosen.url is None else None,
-    )
-
-
-def llm_spec(settings: Settings) -> LLMSpec | None:
-    """The language model that the settings name, or None where answers are quoted from the sources."""
-    chosen = settings.llm
-    if chosen.base_url is None or chosen.model is None:
-        return None
-    return LLMSpec(
-        kind="openai_api",
-        base_url=chosen.base_url,
-        model=chosen.model,
-        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
-        location=chosen.location,
-        connect_timeout_s=chosen.connect_timeout_s,
-        first_token_timeout_s=chosen.first_token_timeout_s,
-        total_timeout_s=chosen.total_timeout_s,
-    )

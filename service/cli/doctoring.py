@@ -17,7 +17,8 @@ from service.cli.options import JsonOption, run_until_done, with_intake
 from service.doctor import Diagnosis, examine, repair
 from service.parsing import parser_policy
 from service.settings import load_settings
-from service.wiring import Intake, open_database, store_spec
+from service.specs import store_spec
+from service.wiring import Intake, open_database
 
 
 def register(app: typer.Typer) -> None:

@@ -25,7 +25,7 @@ from service.cli.display import count, note, print_json, stderr, stdout
 from service.cli.options import JsonOption, run_until_done, with_database
 from service.evaluating import Evaluation, Measurement, Request, drop_all, measure, prepare
 from service.settings import load_settings
-from service.wiring import store_spec
+from service.specs import store_spec
 
 _SECONDS_BETWEEN_LINES = 5.0
 

@@ -29,7 +29,8 @@ from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
 from service.settings import Settings
-from service.wiring import Footnote, Report, open_footnote
+from service.specs import Report
+from service.wiring import Footnote, open_footnote
 
 MAX_BODY_BYTES = 1024 * 1024
 _DRAIN_S = 30

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from service.http.bodies import ProblemBody
 from service.http.problems import MEDIA_TYPE
+from service.http.responses import ProblemBody
 
 _WHEN = {
     400: "The body is not JSON, or the cursor is broken.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi.responses import JSONResponse
 
 from service.http.auth import Caller, keyed_router
-from service.http.bodies import AnswerBody, AskRequest
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
+from service.http.requests import AskRequest
+from service.http.responses import AnswerBody
 
 router = keyed_router("answers")
 

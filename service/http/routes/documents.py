@@ -12,10 +12,11 @@ from fastapi.responses import JSONResponse, Response
 from retrieval.collections import find_collection
 from retrieval.documents import find_document, find_revision, list_documents
 from service.http.auth import Caller, keyed_router
-from service.http.bodies import DocumentBody, DocumentsBody, DocumentsQuery, RevisionQuery
 from service.http.cursors import decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, problems
 from service.http.parts import PartsOf
+from service.http.requests import DocumentsQuery, RevisionQuery
+from service.http.responses import DocumentBody, DocumentsBody
 from service.shapes import document_as_json
 
 router = keyed_router("documents")

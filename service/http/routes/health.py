@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from service.http.bodies import AliveBody, ReadyBody, WelcomeBody
 from service.http.describing import problems
 from service.http.parts import PartsOf
+from service.http.responses import AliveBody, ReadyBody, WelcomeBody
 
 router = APIRouter(tags=["health"])
 

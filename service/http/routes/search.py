@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi.responses import JSONResponse
 
 from service.http.auth import Caller, keyed_router
-from service.http.bodies import HitsBody, SearchRequest
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
+from service.http.requests import SearchRequest
+from service.http.responses import HitsBody
 from service.shapes import hit_as_json
 
 router = keyed_router("search")

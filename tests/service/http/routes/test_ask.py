@@ -10,7 +10,7 @@ import pytest
 
 from generation.llms import LLMSpec, load_llm
 from retrieval.records import Scope
-from service.http.bodies import ANSWER_EXAMPLE, AnswerBody
+from service.http.responses import ANSWER_EXAMPLE, AnswerBody
 from tests.service.http.conftest import House, open_house
 
 _LEAVE = (

@@ -8,7 +8,7 @@ from retrieval.collections import find_collection
 from retrieval.indexes import ensure_index
 from retrieval.removing import remove_document
 from service.deleting import delete_document
-from service.http.bodies import DocumentBody, DocumentsBody
+from service.http.responses import DocumentBody, DocumentsBody
 from tests.service.http.conftest import House
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.http.bodies import HitsBody
+from service.http.responses import HitsBody
 from tests.service.http.conftest import House
 
 

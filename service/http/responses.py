@@ -1,4 +1,4 @@
-"""Request and response bodies of the HTTP API: these models validate what comes in and describe what goes out.
+"""Responses of the HTTP API: these models describe what goes out.
 
 Answers, hits and documents are sent as their own `…as_json` makes them; the models here say in the OpenAPI document
 what that is, and a test holds them to it.
@@ -10,11 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-
-from retrieval.collections import NAME
-from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
-from service.wiring import DEFAULT_K
+from pydantic import BaseModel, ConfigDict, Field
 
 _DOCUMENT = "0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"
 _HIT: dict[str, Any] = {
@@ -68,66 +64,6 @@ DOCUMENT_EXAMPLE: dict[str, Any] = {
     "updated_at": "2026-01-31T09:30:00+00:00",
     "removed_at": None,
 }
-
-
-# The pattern of names of collections, for engines that match anywhere in a text.
-CollectionName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
-HowMany = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages.")]
-# Length is checked by search itself, on the question without surrounding white space; here it is only described.
-_Question = Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS})
-
-
-class _Request(BaseModel):
-    """Unknown fields and wrong types are refused: a slip of the pen must not pass for a request."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class AskRequest(_Request):
-    """A question."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"question": "How long is parental leave?", "collection": "default"}]}
-    )
-
-    question: Annotated[str, _Question]
-    collection: CollectionName = "default"
-    k: HowMany = DEFAULT_K
-
-
-class SearchRequest(_Request):
-    """What to look for."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"query": "parental leave", "collection": "default", "k": 5}]}
-    )
-
-    query: Annotated[str, _Question]
-    collection: CollectionName = "default"
-    k: HowMany = DEFAULT_K
-
-
-class DocumentsQuery(BaseModel):
-    """Which documents to list."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    collection: CollectionName = "default"
-    cursor: Annotated[
-        str | None, Field(max_length=10_000, description="`next` of the page before; none for the first.")
-    ] = None
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
-
-
-class RevisionQuery(BaseModel):
-    """Which revision of a text to show."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    revision: Annotated[
-        int | None,
-        Field(ge=1, le=2_147_483_647, description="A citation's `revision`; without it the newest."),
-    ] = None
 
 
 class _Body(BaseModel):

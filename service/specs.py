@@ -1,0 +1,97 @@
+"""Specs and policies: what the settings say, in the words of the packages that it is said to.
+
+Nothing is built here, but that weights are found, or fetched where they are not there yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from generation.llms import LLMSpec
+from ingest.chunking import ChunkPolicy
+from retrieval.embedders import EmbedderSpec
+from retrieval.rerankers import RerankerSpec
+from retrieval.reranking import RerankPolicy
+from retrieval.search import SearchPolicy
+from retrieval.stores import StoreSpec
+from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
+from service.settings import Settings
+
+Report = Callable[[str], None]
+
+
+def chunk_policy(settings: Settings) -> ChunkPolicy:
+    """How texts are cut under these settings."""
+    chosen = settings.chunking
+    return ChunkPolicy(
+        method=chosen.method, max_tokens=chosen.max_tokens, overlap_tokens=chosen.overlap_tokens
+    )
+
+
+def embedder_spec(settings: Settings, report: Report, *, deferred: bool = False) -> EmbedderSpec:
+    """The embedder that the settings name, its weights found or fetched."""
+    chosen = settings.embedder
+    return EmbedderSpec(
+        kind=chosen.kind,
+        model=chosen.model,
+        weights=_weights(EMBEDDER_PIN, settings, report) if chosen.kind == "onnx" else None,
+        threads=chosen.threads or len(os.sched_getaffinity(0)),
+        deferred=deferred,
+        device=chosen.device,
+        precision=chosen.precision,
+    )
+
+
+def reranker_spec(settings: Settings, report: Report) -> RerankerSpec:
+    """The reranker that the settings name, its weights found or fetched."""
+    chosen = settings.reranker
+    return RerankerSpec(
+        kind=chosen.kind,
+        model=chosen.model,
+        weights=_weights(RERANKER_PIN, settings, report) if chosen.kind == "onnx" else None,
+        threads=settings.embedder.threads or len(os.sched_getaffinity(0)),
+        device=chosen.device,
+        precision=chosen.precision,
+    )
+
+
+def _weights(pin: WeightsPin, settings: Settings, report: Report) -> Path:
+    return find_weights(pin, folder=settings.weights_dir, cache=settings.home / "weights", report=report)
+
+
+def search_policy(settings: Settings) -> SearchPolicy:
+    """How searches are done under these settings."""
+    chosen = settings.reranker
+    return SearchPolicy(
+        rerank=RerankPolicy(candidates=chosen.candidates, weight=chosen.weight, budget_ms=chosen.budget_ms)
+    )
+
+
+def store_spec(settings: Settings) -> StoreSpec:
+    """The vector store that the settings name; Qdrant without a server keeps its data under the data directory."""
+    chosen = settings.store
+    return StoreSpec(
+        kind=chosen.kind,
+        url=chosen.url,
+        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        path=settings.home / "qdrant" if chosen.url is None else None,
+    )
+
+
+def llm_spec(settings: Settings) -> LLMSpec | None:
+    """The language model that the settings name, or None where answers are quoted from the sources."""
+    chosen = settings.llm
+    if chosen.base_url is None or chosen.model is None:
+        return None
+    return LLMSpec(
+        kind="openai_api",
+        base_url=chosen.base_url,
+        model=chosen.model,
+        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        location=chosen.location,
+        connect_timeout_s=chosen.connect_timeout_s,
+        first_token_timeout_s=chosen.first_token_timeout_s,
+        total_timeout_s=chosen.total_timeout_s,
+    )
