@@ -26,8 +26,9 @@ from ir_measures import R, nDCG
 
 from benchmarks.scifact import PASSAGES, temporary_home
 from evaluation.sets import EvaluationSet, read_set
+from generation.answers import Rewriting
 from generation.llms import LLM, LLMSpec, load_llm
-from generation.rewriting import RewriteMethod, RewritePolicy, Rewriting, reword
+from generation.rewriting import RewriteMethod, RewritePolicy, reword
 from retrieval.collections import find_collection
 from retrieval.queries import Combination, SearchQueries
 from retrieval.records import Collection, Scope

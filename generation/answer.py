@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from generation.answers import EXTRACTIVE_MODEL, Answer, AnswerPolicy, number_places
+from generation.answers import EXTRACTIVE_MODEL, NO_USAGE, Answer, AnswerPolicy, number_places
 from generation.citations import CitationReader, CitedSentence, CitedText
 from generation.context import NumberedPassage, choose_context
 from generation.errors import OutsideNotAllowedError
@@ -22,8 +22,6 @@ from generation.support import check_support
 from retrieval.neighbours import NO_GAPS, GapTexts
 from retrieval.records import Hit
 from retrieval.reranking import PairScorer
-
-_NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, estimated=False)
 
 
 async def answer_question(
@@ -67,7 +65,7 @@ def _extracted_answer(evidence: Sequence[Evidence], policy: AnswerPolicy) -> Ans
         missing=None,
         looked_at=looked_at(evidence),
         model=EXTRACTIVE_MODEL,
-        usage=_NO_USAGE,
+        usage=NO_USAGE,
     )
 
 
@@ -114,7 +112,7 @@ async def _ask(
 ) -> tuple[CitedText, Usage]:
     """What the language model says, read to its end, and what it cost."""
     reader = CitationReader(offered=len(context))
-    usage = _NO_USAGE
+    usage = NO_USAGE
     stream = llm.stream(build_prompt(question, context), max_tokens=policy.max_answer_tokens)
     async with aclosing(stream):
         async for event in stream:
@@ -145,7 +143,7 @@ def _refusal(
     evidence: Sequence[Evidence],
     *,
     model: str,
-    usage: Usage = _NO_USAGE,
+    usage: Usage = NO_USAGE,
     dropped: int = 0,
 ) -> Answer:
     return Answer(

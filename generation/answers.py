@@ -9,12 +9,15 @@ from typing import Any, Literal
 from uuid import UUID
 
 from generation.llms import Usage
+from retrieval.queries import SearchQueries
 from retrieval.records import Passage, page_at
 
 Status = Literal["answered", "partial", "refused"]
+Outcome = Literal["rewritten", "unchanged", "unusable", "failed", "not_allowed"]
 
 EXTRACTIVE_MODEL = "extractive"
 REFUSAL = "The sources do not answer this question."
+NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, estimated=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +152,41 @@ class LookedAt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rewriting:
+    """What was searched for, and what became of the attempt to find better words (`generation.rewriting`).
+
+    outcome: "unchanged": the model had no other words, or was not needed; "unusable": it declined or wrote what cannot
+        be searched for; "failed": it could not be asked, or not in time; "not_allowed": it is outside, and the
+        collection does not allow that, so nothing was sent.
+    why: a sentence; None where it was rewritten.
+    """
+
+    queries: SearchQueries
+    outcome: Outcome
+    why: str | None = None
+    usage: Usage = NO_USAGE
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "question": self.queries.question,
+            "texts": list(self.queries.texts),
+            "hypothetical": list(self.queries.hypothetical),
+            "outcome": self.outcome,
+            "why": self.why,
+            "usage": _usage_as_json(self.usage),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer, or a refusal with no sentences.
 
     citations: every place cited, once, in the order of the answer.
     missing: what the answer leaves open, or why it was refused; None where nothing is missing.
     looked_at: best first, one entry a document and page.
+    usage: of wording the answer; that of finding words to search for is in `searched`.
     dropped: how many sentences were left out because nothing supports them.
+    searched: what was searched for and answered, where other words for the question were looked for.
     """
 
     status: Status
@@ -166,6 +197,7 @@ class Answer:
     model: str
     usage: Usage
     dropped: int = 0
+    searched: Rewriting | None = None
 
     @property
     def answer(self) -> str:
@@ -175,8 +207,8 @@ class Answer:
         return "".join(sentence.separator + sentence.text for sentence in self.sentences).strip()
 
     def as_json(self) -> dict[str, Any]:
-        """The shape of `footnote ask --json` and `POST /v1/ask`."""
-        return {
+        """The shape of `footnote ask --json` and `POST /v1/ask`; "searched" is there only where there is something."""
+        shape = {
             "answer": self.answer,
             "status": self.status,
             "answered": self.status != "refused",
@@ -185,13 +217,18 @@ class Answer:
             "sentences": [sentence.as_json() for sentence in self.sentences],
             "citations": [citation.as_json() for citation in self.citations],
             "model": self.model,
-            "usage": {
-                "prompt_tokens": self.usage.prompt_tokens,
-                "completion_tokens": self.usage.completion_tokens,
-                "estimated": self.usage.estimated,
-            },
+            "usage": _usage_as_json(self.usage),
             "dropped": self.dropped,
         }
+        return shape if self.searched is None else shape | {"searched": self.searched.as_json()}
+
+
+def _usage_as_json(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "estimated": usage.estimated,
+    }
 
 
 def number_places(

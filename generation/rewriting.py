@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from generation.answers import Outcome, Rewriting
 from generation.errors import LLMError, OutsideNotAllowedError
 from generation.llms import LLM, Message, TextDelta, Usage
 from generation.prompt import harmless, template
@@ -22,15 +23,12 @@ from generation.tokens import approximate_tokens
 from retrieval.queries import SearchQueries
 
 RewriteMethod = Literal["rewrite", "multi_query", "hyde"]
-Outcome = Literal["rewritten", "unchanged", "unusable", "failed", "not_allowed"]
 
 _LONGEST_REPLY = 6_000
 _MOST_TURNS = 4
 _LONGEST_QUESTION = 300
 _LONGEST_ANSWER = 600
 """Code points of earlier questions and answers, from their beginning: enough to tell what "it" is."""
-
-_NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0, estimated=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +45,6 @@ class Turn:
 
     question: str
     answer: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewriting:
-    """What to search for, and what became of the attempt to find better words.
-
-    outcome: "unchanged": the model had no other words, or was not needed; "unusable": it declined or wrote what cannot
-        be searched for; "failed": it could not be asked, or not in time; "not_allowed": it is outside, and the
-        collection does not allow that, so nothing was sent.
-    why: a sentence; None where it was rewritten.
-    """
-
-    queries: SearchQueries
-    outcome: Outcome
-    why: str | None = None
-    usage: Usage = _NO_USAGE
 
 
 async def reword(

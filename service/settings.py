@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from retrieval.errors import ConfigurationError
 from retrieval.records import PUBLIC
+from retrieval.search import MAX_K
 
 PREFIX = "FOOTNOTE_"
 FILE_NAME = "footnote.toml"
@@ -85,6 +86,14 @@ class RerankerSettings(_Section):
     weight: Annotated[float, Field(ge=0, le=1)] = 0.2
     candidates: Annotated[int, Field(ge=1, le=200)] = 20
     budget_ms: Annotated[float, Field(ge=0, le=60_000)] = 1_000.0
+    decided_margin: Annotated[float, Field(gt=0, le=1)] = 0.08
+
+
+class SearchSettings(_Section):
+    """What of the passages found makes up a result, where a request does not say."""
+
+    drop_copies: bool = True
+    max_per_document: Annotated[int, Field(ge=1, le=MAX_K)] | None = None
 
 
 class StoreSettings(_Section):
@@ -172,6 +181,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     reranker: RerankerSettings = RerankerSettings()
+    search: SearchSettings = SearchSettings()
     store: StoreSettings = StoreSettings()
     llm: LlmSettings = LlmSettings()
     queries: QueriesSettings = QueriesSettings()

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from retrieval.records import Document, Hit
+from retrieval.records import Document, Hit, Passage
+from service.wiring import Found
 
 
-def hit_as_json(hit: Hit) -> dict[str, Any]:
-    """A hit as `footnote search --json` and `POST /v1/search` show it."""
-    passage = hit.passage
+def found_as_json(found: Found) -> dict[str, Any]:
+    """The shape of `footnote search --json` and `POST /v1/search`; "searched" is there only where there is any."""
+    shape: dict[str, Any] = {"hits": [_hit_as_json(hit) for hit in found.hits]}
+    return shape if found.searched is None else shape | {"searched": found.searched.as_json()}
+
+
+def _hit_as_json(hit: Hit) -> dict[str, Any]:
+    return {
+        **_place_as_json(hit.passage),
+        "text": hit.passage.text,
+        "score": round(float(hit.score), 6),
+        "also_at": [_place_as_json(place) for place in hit.also_at],
+    }
+
+
+def _place_as_json(passage: Passage) -> dict[str, Any]:
     return {
         "document": str(passage.document_id),
         "path": passage.path,
         "page": passage.page,
         "char_start": passage.char_start,
         "char_end": passage.char_end,
-        "text": passage.text,
-        "score": round(float(hit.score), 6),
     }
 
 

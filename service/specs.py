@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from generation.llms import LLMSpec
+from generation.rewriting import RewritePolicy
 from ingest.chunking import ChunkPolicy
 from retrieval.embedders import EmbedderSpec
+from retrieval.passages import PassagePolicy
 from retrieval.rerankers import RerankerSpec
 from retrieval.reranking import RerankPolicy
 from retrieval.search import SearchPolicy
@@ -65,8 +67,31 @@ def search_policy(settings: Settings) -> SearchPolicy:
     """How searches are done under these settings."""
     chosen = settings.reranker
     return SearchPolicy(
-        rerank=RerankPolicy(candidates=chosen.candidates, weight=chosen.weight, budget_ms=chosen.budget_ms)
+        rerank=RerankPolicy(
+            candidates=chosen.candidates,
+            weight=chosen.weight,
+            budget_ms=chosen.budget_ms,
+            decided_margin=chosen.decided_margin,
+        ),
+        passages=passage_policy(settings),
     )
+
+
+def passage_policy(
+    settings: Settings, *, max_per_document: int | None = None, merge: bool = False
+) -> PassagePolicy:
+    """How hits become a result under these settings, and under what a request says beside them."""
+    chosen = settings.search
+    return PassagePolicy(
+        drop_copies=chosen.drop_copies,
+        max_per_document=max_per_document or chosen.max_per_document,
+        merge=merge,
+    )
+
+
+def rewrite_policy(settings: Settings) -> RewritePolicy:
+    """How other words for questions are looked for under these settings."""
+    return RewritePolicy(variants=settings.queries.variants, timeout_s=settings.queries.timeout_s)
 
 
 def store_spec(settings: Settings) -> StoreSpec:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generation.answer import answer_question
-from generation.answers import Answer, AnswerPolicy
+from generation.answers import Answer, AnswerPolicy, Rewriting
 from generation.llms import LLM, load_llm
+from generation.rewriting import Turn
 from ingest.parsers import ParserPolicy
 from ingest.parsing import ParserPool
 from ingest.pipeline import Pipeline
@@ -23,9 +24,12 @@ from retrieval.collections import ensure_collection, find_collection
 from retrieval.database import Database
 from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import DatabaseUnavailableError
+from retrieval.filters import NO_FILTERS, Filters
 from retrieval.indexes import ensure_index
 from retrieval.neighbours import NO_GAPS, GapTexts, gaps_between, read_gaps
-from retrieval.records import Hit, Scope
+from retrieval.passages import PassagePolicy
+from retrieval.queries import SearchQueries
+from retrieval.records import Collection, Hit, Scope
 from retrieval.rerankers import Reranker, load_reranker
 from retrieval.search import QueryEmbedder, Searcher, check_k, check_question
 from retrieval.stores import VectorStore, load_store
@@ -39,9 +43,11 @@ from service.specs import (
     embedder_spec,
     llm_spec,
     reranker_spec,
+    rewrite_policy,
     search_policy,
     store_spec,
 )
+from service.wording import find_words
 
 # How many passages an answer is made from where the caller does not say.
 DEFAULT_K = 10
@@ -85,6 +91,14 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search found, best first, and what was searched for where other words were looked for."""
+
+    hits: tuple[Hit, ...]
+    searched: Rewriting | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Footnote(Intake):
     """The built service: the way in, and the way to answers. Owned by `open_footnote`."""
 
@@ -94,28 +108,71 @@ class Footnote(Intake):
     llm: LLM | None
     answer_policy: AnswerPolicy
 
-    async def search(self, collection: str, question: str, *, k: int, scope: Scope) -> list[Hit]:
-        """The best `k` passages of a collection for a question."""
-        check_question(question)
-        check_k(k)
-        return await self.searcher.search(
-            await find_collection(self.database, collection), question, k=k, scope=scope
-        )
-
-    async def ask(self, collection: str, question: str, *, k: int = DEFAULT_K, scope: Scope) -> Answer:
-        """Answer a question from a collection, every sentence cited, or refuse."""
-        question = check_question(question)
-        check_k(k)
+    async def search(
+        self,
+        collection: str,
+        question: str,
+        *,
+        k: int,
+        scope: Scope,
+        filters: Filters = NO_FILTERS,
+        passages: PassagePolicy | None = None,
+    ) -> Found:
+        """The best `k` passages of a collection for a question; `passages` where not as the settings say."""
+        question, k = check_question(question), check_k(k)
         found = await find_collection(self.database, collection)
-        hits = await self.searcher.search(found, question, k=k, scope=scope)
-        return await answer_question(
-            question,
+        words = await self._find_words(question, (), found)
+        queries = SearchQueries.of(question) if words is None else words.queries
+        hits = await self.searcher.search(
+            found, queries, k=k, scope=scope, filters=filters, passages=passages
+        )
+        return Found(hits=tuple(hits), searched=words)
+
+    async def ask(
+        self,
+        collection: str,
+        question: str,
+        *,
+        k: int = DEFAULT_K,
+        scope: Scope,
+        filters: Filters = NO_FILTERS,
+        passages: PassagePolicy | None = None,
+        turns: Sequence[Turn] = (),
+    ) -> Answer:
+        """Answer a question from a collection, every sentence cited, or refuse.
+
+        `turns`: the conversation so far, oldest first. With a language model the question is made to stand alone, and
+        answered as such; without one it is taken as it is.
+        """
+        question, k = check_question(question), check_k(k)
+        found = await find_collection(self.database, collection)
+        words = await self._find_words(question, turns, found)
+        queries = SearchQueries.of(question) if words is None else words.queries
+        hits = await self.searcher.search(
+            found, queries, k=k, scope=scope, filters=filters, passages=passages
+        )
+        answer = await answer_question(
+            queries.question,
             hits,
             scorer=self.scoring,
             llm=self.llm,
             allow_outside=found.allow_outside,
             policy=self.answer_policy,
             gap_texts=await self._gap_texts(hits),
+        )
+        return replace(answer, searched=words)
+
+    async def _find_words(
+        self, question: str, turns: Sequence[Turn], collection: Collection
+    ) -> Rewriting | None:
+        method = self.settings.queries.rewrite
+        return await find_words(
+            question,
+            turns,
+            None if method == "off" else method,
+            llm=self.llm,
+            allow_outside=collection.allow_outside,
+            policy=rewrite_policy(self.settings),
         )
 
     async def _gap_texts(self, hits: Sequence[Hit]) -> GapTexts:

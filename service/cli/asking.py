@@ -7,11 +7,20 @@ from typing import Annotated
 import typer
 
 from generation.answers import Answer
-from retrieval.records import Hit
-from service.cli.display import print_json, show_answer, show_hits
+from service.cli.display import print_json, show_answer, show_found
+from service.cli.narrowing import (
+    MaxPerDocumentOption,
+    MetaOption,
+    PathsOption,
+    SinceOption,
+    TypesOption,
+    UntilOption,
+    filters_of,
+)
 from service.cli.options import CollectionOption, JsonOption, scope_of, with_footnote
-from service.shapes import hit_as_json
-from service.wiring import DEFAULT_K, Footnote
+from service.shapes import found_as_json
+from service.specs import passage_policy
+from service.wiring import DEFAULT_K, Footnote, Found
 
 AsOption = Annotated[
     str | None,
@@ -29,20 +38,31 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: CollectionOption = "default",
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 10,
+    paths: PathsOption = None,
+    types: TypesOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    meta: MetaOption = None,
+    max_per_document: MaxPerDocumentOption = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Join passages that follow one another in a text.")
+    ] = False,
     as_principals: AsOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Find the passages that bear on a question."""
     scope = scope_of(as_principals)
+    filters = filters_of(paths, types, since, until, meta)
 
-    async def run(footnote: Footnote) -> list[Hit]:
-        return await footnote.search(collection, query, k=k, scope=scope)
+    async def run(footnote: Footnote) -> Found:
+        passages = passage_policy(footnote.settings, max_per_document=max_per_document, merge=merge)
+        return await footnote.search(collection, query, k=k, scope=scope, filters=filters, passages=passages)
 
-    hits = with_footnote(run)
+    found = with_footnote(run)
     if as_json:
-        print_json({"hits": [hit_as_json(hit) for hit in hits]})
+        print_json(found_as_json(found))
     else:
-        show_hits(hits)
+        show_found(found)
     return 0
 
 
@@ -50,14 +70,22 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     collection: CollectionOption = "default",
     k: Annotated[int, typer.Option("-k", help="How many passages to answer from.")] = DEFAULT_K,
+    paths: PathsOption = None,
+    types: TypesOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    meta: MetaOption = None,
+    max_per_document: MaxPerDocumentOption = None,
     as_principals: AsOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Answer a question, every sentence with its footnote, or say that the sources do not answer it."""
     scope = scope_of(as_principals)
+    filters = filters_of(paths, types, since, until, meta)
 
     async def run(footnote: Footnote) -> Answer:
-        return await footnote.ask(collection, question, k=k, scope=scope)
+        passages = passage_policy(footnote.settings, max_per_document=max_per_document)
+        return await footnote.ask(collection, question, k=k, scope=scope, filters=filters, passages=passages)
 
     answer = with_footnote(run)
     if as_json:

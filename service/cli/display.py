@@ -22,12 +22,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from generation.answers import Answer
+from generation.answers import Answer, Rewriting
 from ingest.reports import Fate, Manifest, RefreshReport
-from retrieval.records import Hit
+from service.wiring import Found
 
 # Lists of files that are shown whole; longer ones are cut with a count and a word on how to see the rest.
 _SHOWN = 20
+# Other places of a passage that are shown.
+_PLACES = 3
 # In a pipe, which may be a log.
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -196,18 +198,38 @@ def one_line(path: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
-def show_hits(hits: Sequence[Hit]) -> None:
+def show_found(found: Found) -> None:
     """Search results, one below the other."""
     console = stdout()
-    if not hits:
+    _show_searched(console, found.searched)
+    if not found.hits:
         console.print("Nothing found.")
-    for number, hit in enumerate(hits, start=1):
+    for number, hit in enumerate(found.hits, start=1):
         passage = hit.passage
         place = _place(passage.path, passage.page)
         console.print(f"{number}. {place}  ({hit.score:.3f})", markup=False, style="bold")
         if passage.headings:
             console.print(f"   {' > '.join(passage.headings)}", markup=False, style="dim")
         console.print(f"   {shorten(passage.text, 300)}", markup=False)
+        if hit.also_at:
+            others = "; ".join(_place(place.path, place.page) for place in hit.also_at[:_PLACES])
+            more = len(hit.also_at) - _PLACES
+            console.print(
+                f"   also in {others}{f' and {more} more' if more > 0 else ''}", markup=False, style="dim"
+            )
+
+
+def _show_searched(console: Console, searched: Rewriting | None) -> None:
+    """What was searched for in place of the question, or why nothing else was."""
+    if searched is None:
+        return
+    if searched.outcome == "rewritten":
+        texts = (*searched.queries.texts, *searched.queries.hypothetical)
+        console.print(
+            f"Searched for: {'; '.join(shorten(text, 200) for text in texts)}", markup=False, style="dim"
+        )
+    if searched.why is not None:
+        console.print(searched.why, markup=False, style="dim")
 
 
 def shorten(text: str, limit: int) -> str:
@@ -219,6 +241,7 @@ def shorten(text: str, limit: int) -> str:
 def show_answer(answer: Answer) -> None:
     """An answer with numbered footnotes; or the refusal and what was looked at."""
     console = stdout()
+    _show_searched(console, answer.searched)
     if answer.status == "refused":
         console.print(answer.answer, markup=False)
         _show_missing(console, answer)

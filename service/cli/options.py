@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from retrieval.database import Database
 from retrieval.errors import InvalidRequestError
+from retrieval.metadata import check_metadata
 from retrieval.records import PUBLIC, Scope
 from service.cli.display import note
 from service.settings import load_settings
@@ -20,6 +21,16 @@ T = TypeVar("T")
 
 CollectionOption = Annotated[str, typer.Option("--collection", help="The collection.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--meta",
+        metavar="NAME=VALUE",
+        help="What to say of all documents of the source, for searches to be narrowed down by, as in team=hr; it "
+        "takes the place of what was said before. Repeatable.",
+    ),
+]
+NoMetadataOption = Annotated[bool, typer.Option("--no-meta", help="Forget what was said with --meta before.")]
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
@@ -78,6 +89,37 @@ def parse_principals(text: str | None) -> list[str] | None:
     if not principals:
         raise InvalidRequestError("the list of readers is empty. Write user:NAME, group:NAME or public.")
     return principals
+
+
+def parse_metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    """["team=hr", …] as a mapping; none given stays None. Raises `InvalidRequestError`."""
+    if not pairs:
+        return None
+    metadata: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidRequestError(f"{pair[:80]!r} is not metadata. Write NAME=VALUE, as in team=hr.")
+        if name in metadata:
+            raise InvalidRequestError(f"the metadata {name[:80]!r} are given twice: a name has one value.")
+        metadata[name] = value
+    check_metadata(metadata)
+    return metadata
+
+
+def metadata_said(pairs: Sequence[str] | None, *, forget: bool) -> dict[str, str] | None:
+    """What --meta and --no-meta say of a source; None where they keep what was said before."""
+    said = parse_metadata(pairs)
+    if forget and said is not None:
+        raise InvalidRequestError(
+            "--meta replaces what was said before and --no-meta forgets it: give one of them."
+        )
+    return {} if forget else said
+
+
+def show_metadata(metadata: Mapping[str, str]) -> str:
+    """ "team=hr, year=2026", in the order of the names."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(metadata.items()))
 
 
 def scope_of(as_principals: str | None) -> Scope:

@@ -46,6 +46,19 @@ logger = logging.getLogger("footnote.problems")
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:footnote:problem:"
 _LONGEST_INSTANCE = 200
+_LONGEST_FIELD = 100
+_MOST_ERRORS = 20
+# In words of the API's: pydantic has ones of Python's.
+_MESSAGES = MappingProxyType(
+    {
+        "extra_forbidden": "there is no such field",
+        "missing": "it is required",
+        "dict_type": "a JSON object is required",
+        "model_type": "a JSON object is required",
+        "model_attributes_type": "a JSON object is required",
+        "string_unicode": "it holds half of a character",
+    }
+)
 _RETRY = MappingProxyType({"Retry-After": "5"})
 
 
@@ -206,9 +219,10 @@ async def _on_wrong_shape(request: Request, exc: Exception) -> Response:
             )
         if tuple(error["loc"]) == ("body",) and not _sent_as_json(request):
             return problem(request, _NOT_SENT_AS_JSON, _NOT_SENT_AS_JSON.detail or "")
-    errors = [_wrong_field(error) for error in found]
+    errors = [_wrong_field(error) for error in found[:_MOST_ERRORS]]
     detail = "; ".join(f"{error['field'] or error['in']}: {error['message']}" for error in errors)
-    return problem(request, _NOT_VALID, f"{detail}.", errors=errors)
+    more = f"; and {len(found) - _MOST_ERRORS:,} more" if len(found) > _MOST_ERRORS else ""
+    return problem(request, _NOT_VALID, f"{detail}{more}.", errors=errors)
 
 
 def _sent_as_json(request: Request) -> bool:
@@ -221,12 +235,12 @@ def _sent_as_json(request: Request) -> bool:
 def _wrong_field(error: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with which field. What was sent is never repeated: it may be a question."""
     place, *names = (str(part) for part in error["loc"])
-    message = str(error["msg"])
-    if error["type"] == "extra_forbidden":
-        message = "there is no such field"
-    elif error["type"] == "missing":
-        message = "it is required" if names else "a JSON object is required"
-    return {"in": place, "field": ".".join(names), "message": message[:1].lower() + message[1:]}
+    message = _MESSAGES.get(error["type"], str(error["msg"]))
+    if error["type"] == "missing" and not names:
+        message = "a JSON object is required"
+    # A name that was sent may be of any length, and hold what no JSON can be made of again.
+    field_name = ".".join(names).encode("utf-8", "backslashreplace").decode()[:_LONGEST_FIELD]
+    return {"in": place, "field": field_name, "message": message[:1].lower() + message[1:]}
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:

@@ -1,20 +1,52 @@
-"""Requests of the HTTP API: these models validate what comes in."""
+"""Requests of the HTTP API: these models validate what comes in.
+
+Where search itself checks a bound and says in a sentence what is wrong, the bound is only described here.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
+from generation.rewriting import Turn
+from retrieval import metadata as said
 from retrieval.collections import NAME
+from retrieval.errors import InvalidRequestError
+from retrieval.filters import MAX_MEDIA_TYPES, MAX_PATH_CHARACTERS, MAX_PATHS, NO_FILTERS, Filters
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
+from service.moments import read_time
 from service.wiring import DEFAULT_K
+
+MAX_TURNS = 50
+MAX_ANSWER_CHARACTERS = 50_000
+
+_FILTERS: dict[str, Any] = {
+    "paths": ["people/*.docx"],
+    "media_types": ["application/pdf", "text/*"],
+    "modified_from": "2026-01-01T00:00:00Z",
+    "metadata": {"team": "hr"},
+}
 
 # The pattern of names of collections, for engines that match anywhere in a text.
 CollectionName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 HowMany = Annotated[int, Field(ge=1, le=MAX_K, description="How many passages.")]
-# Length is checked by search itself, on the question without surrounding white space; here it is only described.
+# Its length is that without surrounding white space.
 _Question = Field(json_schema_extra={"minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS})
+
+
+def _time(value: object) -> datetime:
+    """A time from what JSON has for one: not a number, which could be seconds or milliseconds since whenever."""
+    try:
+        return read_time(value if isinstance(value, str) else "")
+    except InvalidRequestError as exc:
+        message = "give a time with its zone as a text, as in 2026-01-31T09:30:00Z"
+        raise PydanticCustomError("time", message) from exc
+
+
+Time = Annotated[datetime, BeforeValidator(_time)]
 
 
 class _Request(BaseModel):
@@ -23,28 +55,128 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class AskRequest(_Request):
+class FiltersBody(_Request):
+    """Which documents to look at: those that fit every part. What is left out or empty narrows nothing."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_FILTERS]})
+
+    paths: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=MAX_PATH_CHARACTERS)]],
+        Field(
+            max_length=MAX_PATHS,
+            description="Globs, of which one has to fit the whole path: `*` stands for any characters, slashes too, "
+            "`?` for one; `docs/` is all of that folder.",
+        ),
+    ] = []
+    media_types: Annotated[
+        list[str],
+        Field(
+            max_length=MAX_MEDIA_TYPES,
+            description="Of which one has to be the document's: `application/pdf`, or a family as in `text/*`.",
+        ),
+    ] = []
+    modified_from: Annotated[
+        Time | None, Field(description="The file was changed at this time or later; with its zone.")
+    ] = None
+    modified_before: Annotated[
+        Time | None, Field(description="The file was changed before this time; with its zone.")
+    ] = None
+    metadata: Annotated[
+        dict[str, Annotated[str, Field(min_length=1, max_length=said.MAX_VALUE_CHARACTERS)]],
+        Field(
+            max_length=said.MAX_NAMES,
+            json_schema_extra={"propertyNames": {"pattern": f"^{said.NAME.pattern}$"}},
+            description="Names and values that the document's metadata have to have, every one of them.",
+        ),
+    ] = {}
+
+    def filters(self) -> Filters:
+        """The filters. Raises `InvalidRequestError` for what can fit nothing."""
+        return Filters(
+            paths=tuple(self.paths),
+            media_types=tuple(self.media_types),
+            modified_from=self.modified_from,
+            modified_before=self.modified_before,
+            metadata=self.metadata,
+        )
+
+
+class TurnBody(_Request):
+    """An earlier question of the conversation, and the answer it got."""
+
+    question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS)]
+    answer: Annotated[str, Field(max_length=MAX_ANSWER_CHARACTERS)]
+
+    def turn(self) -> Turn:
+        return Turn(question=self.question, answer=self.answer)
+
+
+class _SearchRequest(_Request):
+    """What searching and asking have in common."""
+
+    collection: CollectionName = "default"
+    k: HowMany = DEFAULT_K
+    filters: FiltersBody | None = None
+    max_per_document: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MAX_K,
+            description="How many passages of one document are taken before all others have had their turn; without "
+            "it, as the service is set.",
+        ),
+    ] = None
+
+    def chosen(self) -> Filters:
+        """The filters that were sent. Raises `InvalidRequestError` for what can fit nothing."""
+        return NO_FILTERS if self.filters is None else self.filters.filters()
+
+
+class AskRequest(_SearchRequest):
     """A question."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"question": "How long is parental leave?", "collection": "default"}]}
+        json_schema_extra={
+            "examples": [
+                {"question": "How long is parental leave?", "collection": "default"},
+                {
+                    "question": "And for the other parent?",
+                    "turns": [
+                        {"question": "How long is parental leave?", "answer": "24 weeks for birth parents."}
+                    ],
+                    "filters": _FILTERS,
+                },
+            ]
+        }
     )
 
     question: Annotated[str, _Question]
-    collection: CollectionName = "default"
-    k: HowMany = DEFAULT_K
+    turns: Annotated[
+        list[TurnBody],
+        Field(
+            max_length=MAX_TURNS,
+            description="The conversation so far, oldest first, of which the last few count. A language model makes "
+            "the question stand alone; without one it is taken as it is.",
+        ),
+    ] = []
 
 
-class SearchRequest(_Request):
+class SearchRequest(_SearchRequest):
     """What to look for."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"query": "parental leave", "collection": "default", "k": 5}]}
+        json_schema_extra={
+            "examples": [
+                {"query": "parental leave", "collection": "default", "k": 5},
+                {"query": "parental leave", "filters": _FILTERS, "max_per_document": 2, "merge": True},
+            ]
+        }
     )
 
     query: Annotated[str, _Question]
-    collection: CollectionName = "default"
-    k: HowMany = DEFAULT_K
+    merge: Annotated[
+        bool, Field(description="Whether passages that follow one another in a text become one.")
+    ] = False
 
 
 class DocumentsQuery(BaseModel):

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from generation.answers import Outcome, Status
+
 _DOCUMENT = "0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"
 _HIT: dict[str, Any] = {
     "document": _DOCUMENT,
@@ -21,6 +23,23 @@ _HIT: dict[str, Any] = {
     "char_end": 268,
     "text": "Parents may take up to 24 weeks of paid parental leave.",
     "score": 0.871,
+    "also_at": [
+        {
+            "document": "5b0f6e0e-51c5-4b0a-9d53-3f6f5b8c9a77",
+            "path": "archive/2025/parental-leave.docx",
+            "page": None,
+            "char_start": 212,
+            "char_end": 268,
+        }
+    ],
+}
+_SEARCHED: dict[str, Any] = {
+    "question": "How long is parental leave for the other parent?",
+    "texts": ["How long is parental leave for the other parent?"],
+    "hypothetical": [],
+    "outcome": "rewritten",
+    "why": None,
+    "usage": {"prompt_tokens": 212, "completion_tokens": 11, "estimated": False},
 }
 _CITATION: dict[str, Any] = {
     "document": _DOCUMENT,
@@ -111,13 +130,36 @@ class UsageBody(_Body):
     estimated: bool
 
 
-class AnswerBody(_Body):
-    """An answer, every sentence with its citations, or a refusal with what was looked at."""
+class SearchedBody(_Body):
+    """What was searched for where other words were looked for, and what became of that.
 
-    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
+    `question` is what was answered: a follow-up made to stand alone, else the question as it was asked. `texts` were
+    searched for; `hypothetical` are made-up passages whose vectors joined them. `outcome` is "unchanged" where the
+    language model had no other words or there is none, "unusable" where it wrote what cannot be searched for, "failed"
+    where it could not be asked, "not_allowed" where it is outside and the collection does not allow that: then the
+    question was searched for as it is, and `why` says more. `usage` comes on top of the answer's.
+    """
+
+    question: str
+    texts: list[str]
+    hypothetical: list[str]
+    outcome: Outcome
+    why: str | None
+    usage: UsageBody
+
+
+class AnswerBody(_Body):
+    """An answer, every sentence with its citations, or a refusal with what was looked at.
+
+    `searched` is there only where other words for the question were looked for.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [ANSWER_EXAMPLE, ANSWER_EXAMPLE | {"searched": _SEARCHED}]}
+    )
 
     answer: str
-    status: Literal["answered", "partial", "refused"]
+    status: Status
     answered: bool
     missing: str | None
     looked_at: list[LookedAtBody]
@@ -126,26 +168,34 @@ class AnswerBody(_Body):
     model: str
     usage: UsageBody
     dropped: int
+    searched: SearchedBody | None = None
 
 
-class HitBody(_Body):
-    """A passage at its place in the current revision of its document."""
+class PlaceBody(_Body):
+    """A place in the current revision of a document, in Unicode code points."""
 
     document: UUID
     path: str
     page: int | None
     char_start: int
     char_end: int
+
+
+class HitBody(PlaceBody):
+    """A passage at its place. `also_at`: where else the caller can read the same in the same words."""
+
     text: str
     score: float
+    also_at: list[PlaceBody]
 
 
 class HitsBody(_Body):
-    """The best passages, best first."""
+    """The best passages, best first. `searched` is there only where other words for the query were looked for."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"hits": [_HIT]}]})
 
     hits: list[HitBody]
+    searched: SearchedBody | None = None
 
 
 class DocumentBody(_Body):

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
+from generation.answers import Rewriting
 from generation.errors import LLMUnavailableError, OutsideNotAllowedError
 from generation.llms import LLM, Message, TextDelta, Usage
 from generation.llms.scripted import ScriptedLLM
-from generation.rewriting import RewriteMethod, RewritePolicy, Rewriting, Turn, reword, stand_alone
+from generation.rewriting import RewriteMethod, RewritePolicy, Turn, reword, stand_alone
 from retrieval.queries import SearchQueries
 
 QUESTION = "how long is leave for the other parent?"

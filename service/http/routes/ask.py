@@ -9,6 +9,7 @@ from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
 from service.http.requests import AskRequest
 from service.http.responses import AnswerBody
+from service.specs import passage_policy
 
 router = keyed_router("answers")
 
@@ -21,6 +22,15 @@ router = keyed_router("answers")
 )
 async def ask(asked: AskRequest, parts: PartsOf, caller: Caller) -> JSONResponse:
     """Answer a question from a collection. One that the collection does not answer is refused, with status 200."""
-    answer = await parts.footnote.ask(asked.collection, asked.question, k=asked.k, scope=caller)
+    footnote = parts.footnote
+    answer = await footnote.ask(
+        asked.collection,
+        asked.question,
+        k=asked.k,
+        scope=caller,
+        filters=asked.chosen(),
+        passages=passage_policy(footnote.settings, max_per_document=asked.max_per_document),
+        turns=[turn.turn() for turn in asked.turns],
+    )
     parts.metrics.answered(answer.status, dropped=answer.dropped)
     return JSONResponse(answer.as_json())

@@ -9,7 +9,8 @@ from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
 from service.http.requests import SearchRequest
 from service.http.responses import HitsBody
-from service.shapes import hit_as_json
+from service.shapes import found_as_json
+from service.specs import passage_policy
 
 router = keyed_router("search")
 
@@ -22,5 +23,15 @@ router = keyed_router("search")
 )
 async def search(asked: SearchRequest, parts: PartsOf, caller: Caller) -> JSONResponse:
     """The best `k` passages of a collection for a query, best first."""
-    hits = await parts.footnote.search(asked.collection, asked.query, k=asked.k, scope=caller)
-    return JSONResponse({"hits": [hit_as_json(hit) for hit in hits]})
+    footnote = parts.footnote
+    found = await footnote.search(
+        asked.collection,
+        asked.query,
+        k=asked.k,
+        scope=caller,
+        filters=asked.chosen(),
+        passages=passage_policy(
+            footnote.settings, max_per_document=asked.max_per_document, merge=asked.merge
+        ),
+    )
+    return JSONResponse(found_as_json(found))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +24,8 @@ from service.http.app import create_app
 from service.keys import create_key
 from service.wiring import Footnote
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
@@ -33,10 +37,27 @@ class House:
     key: str
 
     async def add(
-        self, path: str, text: str, *, readers: Sequence[str] = (PUBLIC,), collection: str = "default"
+        self,
+        path: str,
+        text: str,
+        *,
+        readers: Sequence[str] = (PUBLIC,),
+        collection: str = "default",
+        media_type: str = "text/plain",
+        modified: datetime = _EPOCH,
+        metadata: Mapping[str, str] | None = None,
     ) -> UUID:
-        """Publish a text as one chunk at a path, a new revision where there is one."""
-        return await add_document(self.footnote, path, text, readers=readers, collection=collection)
+        """Publish a text at a path, a new revision where there is one; each of its paragraphs becomes a chunk."""
+        return await add_document(
+            self.footnote,
+            path,
+            text,
+            readers=readers,
+            collection=collection,
+            media_type=media_type,
+            modified=modified,
+            metadata=metadata,
+        )
 
     async def client_as(self, *principals: str) -> dict[str, str]:
         """Headers of a caller with these principals."""
@@ -51,31 +72,38 @@ async def add_document(
     *,
     readers: Sequence[str] = (PUBLIC,),
     collection: str = "default",
+    media_type: str = "text/plain",
+    modified: datetime = _EPOCH,
+    metadata: Mapping[str, str] | None = None,
 ) -> UUID:
     made = await ensure_collection(footnote.database, collection)
     index = await ensure_index(footnote.database, made, footnote.embedder.identity, footnote.store)
     source = await ensure_source(footnote.database, made, Path("/library"), default_readers=[PUBLIC])
-    chunk = ChunkDraft(
-        char_start=0,
-        char_end=len(text),
-        text=text,
-        headings=(),
-        token_count=footnote.embedder.count_tokens(text),
+    chunks = tuple(
+        ChunkDraft(
+            char_start=found.start(),
+            char_end=found.end(),
+            text=found[0],
+            headings=(),
+            token_count=footnote.embedder.count_tokens(found[0]),
+        )
+        for found in re.finditer(r"(?s)\S.*?(?=\n\n|\Z)", text)
     )
     draft = RevisionDraft(
         source_id=source.id,
         path=path,
-        media_type="text/plain",
+        media_type=media_type,
         title="",
         text=text,
         page_starts=(),
-        chunks=(chunk,),
-        text_hashes=(hash_text(chunk.embedding_text("")),),
+        chunks=chunks,
+        text_hashes=tuple(hash_text(chunk.embedding_text("")) for chunk in chunks),
         content_hash=hashlib.sha256(text.encode()).digest(),
         size_bytes=len(text.encode()),
-        mtime_ns=0,
+        mtime_ns=int(modified.timestamp()) * 10**9,
         recipe="one chunk",
         readers=tuple(readers),
+        metadata=metadata or {},
     )
     missing = await texts_to_embed(footnote.database, draft)
     vectors = await footnote.embedding.embed_documents(list(missing.values()))

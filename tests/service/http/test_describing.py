@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
+from service.http.requests import AskRequest, FiltersBody, SearchRequest
+from service.http.responses import AnswerBody, HitsBody
 from tests.service.http.conftest import unopened_app
 
 
@@ -31,3 +34,29 @@ def test_every_body_has_an_example() -> None:
     schemas = unopened_app().openapi()["components"]["schemas"]
     for name in ("AskRequest", "SearchRequest", "AnswerBody", "HitsBody", "DocumentBody", "DocumentsBody"):
         assert schemas[name]["examples"], name
+
+
+def test_the_bounds_of_filters_and_turns_are_described() -> None:
+    schemas = unopened_app().openapi()["components"]["schemas"]
+    filters = schemas["FiltersBody"]
+    assert filters["additionalProperties"] is False
+    parts = filters["properties"]
+    assert (parts["paths"]["maxItems"], parts["paths"]["items"]["maxLength"]) == (50, 1_000)
+    assert parts["media_types"]["maxItems"] == 50
+    for name in ("modified_from", "modified_before"):
+        assert {"type": "string", "format": "date-time"} in parts[name]["anyOf"]
+    assert parts["metadata"]["maxProperties"] == 32
+    assert parts["metadata"]["additionalProperties"]["maxLength"] == 500
+    assert re.fullmatch(parts["metadata"]["propertyNames"]["pattern"], "cost-centre")
+    asked = schemas["AskRequest"]
+    assert asked["properties"]["turns"]["maxItems"] == 50
+    assert asked["properties"]["question"]["maxLength"] == 8_000
+    assert schemas["TurnBody"]["properties"]["answer"]["maxLength"] == 50_000
+    assert "merge" not in asked["properties"]
+    assert schemas["AnswerBody"]["required"].count("searched") == 0
+
+
+def test_every_example_is_what_it_is_an_example_of() -> None:
+    for model in (AskRequest, SearchRequest, FiltersBody, AnswerBody, HitsBody):
+        for example in model.model_json_schema()["examples"]:
+            model.model_validate(example, strict=False)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from generation.llms import LLMSpec, load_llm
+from generation.llms.scripted import ScriptedLLM
 from retrieval.records import Scope
 from service.http.responses import ANSWER_EXAMPLE, AnswerBody
 from tests.service.http.conftest import House, open_house
@@ -34,7 +35,7 @@ async def test_an_answer_has_the_shape_that_the_api_describes(house: House) -> N
     for question in (_QUESTION, "What is the melting point of tungsten?"):
         answer = (await house.client.post("/v1/ask", json={"question": question})).json()
         body = AnswerBody.model_validate(answer)
-        assert json.loads(body.model_dump_json()) == answer
+        assert json.loads(body.model_dump_json(exclude_unset=True)) == answer
     assert AnswerBody.model_validate(ANSWER_EXAMPLE)
 
 
@@ -65,6 +66,55 @@ async def test_a_caller_is_answered_from_what_they_may_read_alone(house: House) 
     assert theirs.json()["status"] == "answered"
     assert others.json()["status"] == "refused"
     assert others.json()["looked_at"] == []
+
+
+async def test_an_answer_is_made_of_the_documents_that_fit_the_filters(house: House) -> None:
+    await house.add("old/leave.txt", _LEAVE.replace("twenty-five", "twenty"), metadata={"year": "2025"})
+    await house.add("new/leave.txt", _LEAVE, metadata={"year": "2026"})
+    for filters, status, paths in (
+        ({"metadata": {"year": "2026"}}, "answered", {"new/leave.txt"}),
+        ({"paths": ["old/"]}, "answered", {"old/leave.txt"}),
+        ({"metadata": {"year": "2024"}}, "refused", set()),
+    ):
+        answer = (await house.client.post("/v1/ask", json={"question": _QUESTION, "filters": filters})).json()
+        assert answer["status"] == status
+        assert {citation["path"] for citation in answer["citations"]} == paths
+
+
+async def test_a_follow_up_is_answered_as_the_question_that_it_is_after_its_turns(house: House) -> None:
+    await house.add("leave.txt", _LEAVE)
+    turns = [{"question": "How many days of sick leave does an employee have?", "answer": "Ten."}]
+    body = {"question": "And of paid leave?", "turns": turns}
+    llm = ScriptedLLM(_QUESTION)
+    async with open_house(replace(house.footnote, llm=llm)) as with_llm:
+        answer = (await with_llm.client.post("/v1/ask", json=body)).json()
+    AnswerBody.model_validate(answer)
+    assert (answer["searched"]["question"], answer["searched"]["texts"]) == (_QUESTION, [_QUESTION])
+    assert answer["searched"]["outcome"] == "rewritten"
+    standing_alone, answering = llm.prompts
+    assert "sick leave" in standing_alone[-1].content
+    assert _QUESTION in answering[-1].content
+    assert "sick leave" not in answering[-1].content
+
+
+async def test_without_a_language_model_a_follow_up_is_taken_as_it_is_and_that_is_said(house: House) -> None:
+    await house.add("leave.txt", _LEAVE)
+    turns = [{"question": "What do you know?", "answer": "Much."}]
+    answer = (await house.client.post("/v1/ask", json={"question": _QUESTION, "turns": turns})).json()
+    AnswerBody.model_validate(answer)
+    assert answer["status"] == "answered"
+    assert (answer["searched"]["question"], answer["searched"]["outcome"]) == (_QUESTION, "unchanged")
+    assert "no language model" in answer["searched"]["why"]
+
+
+async def test_a_conversation_does_not_go_outside_unless_the_collection_allows_it(house: House) -> None:
+    await house.add("leave.txt", _LEAVE)
+    llm = ScriptedLLM(_QUESTION, location="outside")
+    body = {"question": "And then?", "turns": [{"question": _QUESTION, "answer": "Twenty-five."}]}
+    async with open_house(replace(house.footnote, llm=llm)) as with_llm:
+        response = await with_llm.client.post("/v1/ask", json=body)
+    assert response.status_code == 403
+    assert llm.prompts == []
 
 
 async def test_a_body_of_the_wrong_shape_is_refused_by_the_name_of_its_field(house: House) -> None:
