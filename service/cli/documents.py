@@ -14,7 +14,7 @@ from retrieval.database import Database
 from retrieval.documents import find_document, find_revision, list_documents
 from retrieval.records import Document, Revision, Scope
 from service.cli.display import note, one_line, print_json, show_table
-from service.cli.options import CollectionOption, JsonOption, with_database
+from service.cli.options import CollectionOption, JsonOption, show_metadata, with_database
 from service.deleting import Deleted, delete_document
 from service.settings import load_settings
 
@@ -54,9 +54,16 @@ def list_all(collection: CollectionOption = "default", as_json: JsonOption = Fal
         print_json({"documents": [asdict(document) for document in documents]})
     else:
         show_table(
-            ("id", "path", "revision", "chunks", "updated"),
+            ("id", "path", "revision", "chunks", "updated", "metadata"),
             (
-                (d.id, one_line(d.path), d.revision, d.chunk_count, f"{d.updated_at:%Y-%m-%d %H:%M}")
+                (
+                    d.id,
+                    one_line(d.path),
+                    d.revision,
+                    d.chunk_count,
+                    f"{d.updated_at:%Y-%m-%d %H:%M}",
+                    show_metadata(d.metadata),
+                )
                 for d in documents
             ),
         )
@@ -64,7 +71,7 @@ def list_all(collection: CollectionOption = "default", as_json: JsonOption = Fal
 
 
 def show(document_id: IdArgument, as_json: JsonOption = False) -> int:
-    """One document: where it is, its revision, who may read it."""
+    """One document: where it is, its revision, who may read it, its metadata."""
 
     async def run(database: Database) -> Document:
         return await find_document(database, document_id, scope=Scope.everything())
@@ -73,7 +80,7 @@ def show(document_id: IdArgument, as_json: JsonOption = False) -> int:
     if as_json:
         print_json(document)
     else:
-        show_table(("field", "value"), document.items())
+        show_table(("field", "value"), (document | {"metadata": show_metadata(document["metadata"])}).items())
     return 0
 
 

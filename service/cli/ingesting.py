@@ -9,10 +9,19 @@ import typer
 
 from ingest.errors import SourceUnavailableError
 from ingest.reports import RefreshReport, add_up
+from retrieval.collections import find_collection
 from retrieval.database import Database
 from retrieval.errors import InvalidRequestError
 from service.cli.display import IngestProgress, note, print_json, show_report
-from service.cli.options import JsonOption, parse_principals, with_database, with_intake
+from service.cli.options import (
+    JsonOption,
+    MetadataOption,
+    NoMetadataOption,
+    metadata_said,
+    parse_principals,
+    with_database,
+    with_intake,
+)
 from service.ingestion import failed_path, ingest_path, plan_path, retry_failed
 from service.settings import load_settings
 from service.targets import SourceRules
@@ -56,10 +65,12 @@ def ingest(
     readers: Annotated[
         str | None, typer.Option(help="Who may read: user:ann,group:hr or public (the default).")
     ] = None,
+    meta: MetadataOption = None,
+    no_meta: NoMetadataOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Make the index equal to folders or files: new ones in, changed ones replaced, vanished ones out."""
-    rules = _rules(include, exclude, readers, no_rules=no_rules)
+    rules = _rules(include, exclude, readers, meta, no_rules=no_rules, no_meta=no_meta)
     _check(paths, rules, dry_run=dry_run, retry=retry)
     if not paths:
         reports = _retry_all(collection)
@@ -82,12 +93,21 @@ def ingest(
 
 
 def _rules(
-    include: list[str] | None, exclude: list[str] | None, readers: str | None, *, no_rules: bool
+    include: list[str] | None,
+    exclude: list[str] | None,
+    readers: str | None,
+    meta: list[str] | None,
+    *,
+    no_rules: bool,
+    no_meta: bool,
 ) -> SourceRules:
     """An option that was not given keeps what the source already has."""
     forgotten: list[str] | None = [] if no_rules else None
     return SourceRules(
-        include=include or forgotten, exclude=exclude or forgotten, readers=parse_principals(readers)
+        include=include or forgotten,
+        exclude=exclude or forgotten,
+        readers=parse_principals(readers),
+        metadata=metadata_said(meta, forget=no_meta),
     )
 
 
@@ -96,7 +116,7 @@ def _check(paths: list[Path] | None, rules: SourceRules, *, dry_run: bool, retry
         raise InvalidRequestError("name the folders or files to take in: footnote ingest PATH...")
     if not paths and rules.given:
         raise InvalidRequestError(
-            "--include, --exclude, --no-rules and --readers say something about a PATH: name it."
+            "--include, --exclude, --no-rules, --readers, --meta and --no-meta say something about a PATH: name it."
         )
     if dry_run and retry:
         raise InvalidRequestError("--dry-run does nothing and --retry-failed does: give one of them.")
@@ -104,6 +124,8 @@ def _check(paths: list[Path] | None, rules: SourceRules, *, dry_run: bool, retry
 
 def _retry_all(collection: str | None) -> list[RefreshReport]:
     async def run(intake: Intake) -> list[RefreshReport]:
+        if collection is not None:
+            await find_collection(intake.database, collection)
         async with intake.parser_pool() as pool:
             return await retry_failed(
                 intake, pool, collection=collection, progress=lambda source: IngestProgress(source.location)

@@ -13,10 +13,20 @@ import typer
 from ingest.catalog import SourceRecord, SourceState, find_source, list_sources, set_schedule
 from ingest.errors import SourceUnavailableError
 from ingest.reports import RefreshReport, add_up
+from retrieval.collections import find_collection
 from retrieval.database import Database
 from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
 from service.cli.display import IngestProgress, count, note, one_line, print_json, show_report, show_table
-from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_intake
+from service.cli.options import (
+    CollectionOption,
+    JsonOption,
+    MetadataOption,
+    NoMetadataOption,
+    metadata_said,
+    parse_principals,
+    with_database,
+    with_intake,
+)
 from service.ingestion import failed_path, forget_source, refresh_registered
 from service.schedule import next_due, refresh_due
 from service.targets import SourceRules, register_source
@@ -46,12 +56,19 @@ def add(
     include: Annotated[list[str] | None, typer.Option(help="Take in only files that match.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave out what matches.")] = None,
     readers: Annotated[str | None, typer.Option(help="Who may read: user:ann,group:hr or public.")] = None,
+    meta: MetadataOption = None,
+    no_meta: NoMetadataOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Register a folder. It is read for the first time when it is due: at once, if a worker runs."""
     if schedule is not None:
         next_due(schedule, after=datetime.now(UTC))
-    rules = SourceRules(include=include or None, exclude=exclude or None, readers=parse_principals(readers))
+    rules = SourceRules(
+        include=include or None,
+        exclude=exclude or None,
+        readers=parse_principals(readers),
+        metadata=metadata_said(meta, forget=no_meta),
+    )
 
     async def run(intake: Intake) -> SourceRecord:
         source = await register_source(intake, path, collection=collection, rules=rules)
@@ -80,6 +97,8 @@ def list_all(
     """All sources with their last and next run."""
 
     async def run(database: Database) -> list[SourceState]:
+        if collection is not None:
+            await find_collection(database, collection)
         return await list_sources(database, collection=collection)
 
     states = with_database(run)

@@ -160,6 +160,21 @@ def test_what_a_person_reads(footnote: Footnote, folder: Path) -> None:
         (("ingest", ".", "--collection", "Not A Name"), 2, "cannot be the name"),
         (("ingest", ".", "--readers", "everybody"), 2, "is not a reader"),
         (("search", "why", "-k", "0"), 2, "between 1 and"),
+        (("search", "why", "-k", "1000000000"), 2, "between 1 and"),
+        (("search", "why", "-k", "1.5"), 2, "valid integer"),
+        (("ask", "why", "-k", "ten"), 2, "valid integer"),
+        (("search", "why", "--max-per-document", "0"), 2, "greater than or equal to 1"),
+        (("ask", " \t"), 2, "the question is empty"),
+        (("ask", "why", "--path", "/etc"), 2, "leave it out"),
+        (("search", "why", "--type", "pdf"), 2, "is not a media type"),
+        (("search", "why", "--since", "2026-02-01", "--until", "2026-01-01"), 2, "come before the second"),
+        (("search", "why", "--meta", "team"), 2, "NAME=VALUE"),
+        (("search", "why", "--collection", os.fsdecode(b"\xff")), 1, "no collection"),
+        (("ingest", ".", "--meta", "Team=hr"), 2, "is not a name of metadata"),
+        (("ingest", ".", "--meta", "team=hr", "--no-meta"), 2, "give one of them"),
+        (("ingest", "--retry-failed", "--meta", "team=hr"), 2, "name it"),
+        (("sources", "add", ".", "--meta", ""), 2, "NAME=VALUE"),
+        (("sources", "list", "--collection", os.fsdecode(b"\xff")), 1, "no collection"),
         (("documents", "show", "00000000-0000-0000-0000-000000000000"), 1, "no document"),
         (("keys", "revoke", "00000000-0000-0000-0000-000000000000"), 1, "key"),
         (("ingest", ".", "--exclude", "!"), 2, "'!' is not a pattern"),
@@ -287,6 +302,50 @@ def test_a_deleted_document_leaves_nothing_and_is_kept_out_on_demand(
     shown = footnote("documents", "show", gone["id"])
     assert (shown.status, "was deleted" in shown.err) == (1, True)
     assert footnote("ingest", str(root), "--no-rules", "--json").json()["added"] == 1
+
+
+def test_what_is_said_of_a_source_narrows_searches_down(footnote: Footnote, tmp_path: Path) -> None:
+    for team in ("hr", "it"):
+        (tmp_path / team).mkdir()
+        (tmp_path / team / "rules.md").write_text(f"# Rules\n\nThe {team} gate opens at seven.\n")
+        assert footnote("ingest", team, "--meta", f"team={team}", "--meta", "year=2026").status == 0
+    listed = footnote("documents", "list", "--json").json()["documents"]
+    listed.sort(key=lambda document: str(document["metadata"]))
+    assert [document["metadata"] for document in listed] == [
+        {"team": "hr", "year": "2026"},
+        {"team": "it", "year": "2026"},
+    ]
+    assert "\tteam=it, year=2026\n" in footnote("documents", "list").out
+    assert "metadata\tteam=hr, year=2026\n" in footnote("documents", "show", listed[0]["id"]).out
+
+    def found(*options: str) -> list[str]:
+        hits = footnote("search", "when does the gate open", "--json", *options).json()["hits"]
+        return sorted(hit["text"].split()[1] for hit in hits)
+
+    assert found() == ["hr", "it"]
+    assert found("--meta", "team=it", "--path", "*.md", "--type", "text/*", "--since", "2020-01-01") == ["it"]
+    assert found("--until", "2020-01-01") == []
+    refused = footnote("ask", "When does the gate open?", "--meta", "team=nobody", "--json")
+    assert (refused.status, refused.json()["status"], refused.json()["looked_at"]) == (0, "refused", [])
+    asked = footnote("ask", "When does the it gate open?", "--meta", "team=it", "--json").json()
+    assert [citation["quote"] for citation in asked["citations"]] == ["The it gate opens at seven."]
+    assert footnote("ingest", "it").status == 0
+    assert found("--meta", "team=it") == ["it"], "what is not said again stays"
+    assert footnote("ingest", "it", "--no-meta").status == 0
+    assert found("--meta", "team=it") == []
+
+
+def test_copies_and_neighbours_are_shown_as_such(footnote: Footnote, tmp_path: Path) -> None:
+    root = tmp_path / "twice"
+    root.mkdir()
+    for name in ("a.md", "b.md"):
+        (root / name).write_text("# Gate\n\nThe gate opens at seven in the morning.\n")
+    footnote("ingest", str(root))
+    [hit] = footnote("search", "gate", "--json").json()["hits"]
+    assert {hit["path"], hit["also_at"][0]["path"]} == {"a.md", "b.md"}
+    assert f"   also in {hit['also_at'][0]['path']}\n" in footnote("search", "gate", "--merge").out
+    apart = footnote("search", "gate", "--json", FOOTNOTE_SEARCH__DROP_COPIES="false").json()["hits"]
+    assert [other["also_at"] for other in apart] == [[], []]
 
 
 def test_an_empty_folder_is_no_failure(footnote: Footnote, tmp_path: Path) -> None:
