@@ -1,4 +1,4 @@
-"""Candidates: the chunks that a dense and a lexical list find for a text, each with both of its scores."""
+"""Candidates: the chunks that a dense and a lexical list find for a text, each with both of its scores; their order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from psycopg import sql
 
 from retrieval.database import Connection, query
 from retrieval.filters import Selection
+from retrieval.fusion import FusionPolicy, fuse, lean
 from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores, read_question
 from retrieval.stores import Index, VectorStore
 
@@ -62,6 +63,36 @@ async def find_candidates(
     )
     bm25 = await lexical_scores(connection, asked, [i for i in dense if i not in lexical])
     return Candidates(cosines={**dense, **cosines}, bm25={**lexical, **bm25}, attainable=asked.attainable)
+
+
+async def order_candidates(
+    connection: Connection,
+    store: VectorStore,
+    index: Index,
+    candidates: Candidates,
+    *,
+    cosine_bounds: tuple[float, float],
+    policy: FusionPolicy,
+) -> list[tuple[int, float]]:
+    """Chunk ids by their fused scores, best first; the one that comes first has a say in it (`retrieval.fusion`)."""
+
+    def fused(cosines: Mapping[int, float]) -> list[tuple[int, float]]:
+        return fuse(
+            cosines,
+            candidates.bm25,
+            attainable=candidates.attainable,
+            cosine_bounds=cosine_bounds,
+            policy=policy,
+        )
+
+    ranked = fused(candidates.cosines)
+    if policy.feedback == 0 or len(ranked) < 2:
+        return ranked
+    leader = ranked[0][0]
+    likeness = await store.likeness(
+        index, leader, [chunk_id for chunk_id, _ in ranked], connection=connection
+    )
+    return fused(lean(candidates.cosines, likeness, leader, policy.feedback))
 
 
 async def _count_visible(connection: Connection, index: Index, selection: Selection, *, of: int) -> int:

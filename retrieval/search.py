@@ -8,7 +8,7 @@ other words (`SearchQueries`) is searched for once for each of its texts, and th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from retrieval.candidates import Candidates, find_candidates
+from retrieval.candidates import find_candidates, order_candidates
 from retrieval.copies import without_copies
 from retrieval.database import Connection, Database, query
 from retrieval.embedders import Embedder
 from retrieval.errors import InvalidRequestError
 from retrieval.filters import NO_FILTERS, Filters, Selection
-from retrieval.fusion import FusionPolicy, fuse, lean
+from retrieval.fusion import FusionPolicy
 from retrieval.indexes import active_index, check_index
 from retrieval.lexical import Bm25Policy
 from retrieval.neighbours import NO_GAPS, gaps_between, read_gaps
@@ -178,36 +178,22 @@ class Searcher:
             )
             for text, vector in zip(queries.texts, vectors, strict=True)
         ]
-        rankings = [await self._fuse(connection, index, candidates) for candidates in found]
+        rankings = [
+            await order_candidates(
+                connection,
+                self._store,
+                index,
+                candidates,
+                cosine_bounds=self._embedder.cosine_bounds,
+                policy=self._policy.fusion,
+            )
+            for candidates in found
+        ]
         return _Ranking(
             fused=rankings[0] if len(rankings) == 1 else combine(rankings, self._policy.combination),
             cosines=best_of([candidates.cosines for candidates in found]),
             bm25=best_of([candidates.bm25 for candidates in found]),
         )
-
-    async def _fuse(
-        self, connection: Connection, index: Index, candidates: Candidates
-    ) -> list[tuple[int, float]]:
-        """Candidates in their order; the one that comes first has a say in it."""
-        policy = self._policy.fusion
-
-        def fused(cosines: Mapping[int, float]) -> list[tuple[int, float]]:
-            return fuse(
-                cosines,
-                candidates.bm25,
-                attainable=candidates.attainable,
-                cosine_bounds=self._embedder.cosine_bounds,
-                policy=policy,
-            )
-
-        ranked = fused(candidates.cosines)
-        if policy.feedback == 0 or len(ranked) < 2:
-            return ranked
-        leader = ranked[0][0]
-        likeness = await self._store.likeness(
-            index, leader, [chunk_id for chunk_id, _ in ranked], connection=connection
-        )
-        return fused(lean(candidates.cosines, likeness, leader, policy.feedback))
 
     async def _distinct(
         self,
