@@ -55,21 +55,25 @@ def folder_of(name: str) -> Path:
     return folder
 
 
-async def measure(
-    footnote: Footnote, name: str, arguments: argparse.Namespace, cache: ModelCache
-) -> dict[str, Values]:
-    """The values of every way on one set, question by question."""
-    limit = MOST_RERANKED if arguments.rerank else arguments.questions
-    asked = read_set(folder_of(name)).sample(limit, arguments.seed)
-    loader = Loader(
+def loader_of(footnote: Footnote) -> Loader:
+    """What brings evaluation sets into the service's database."""
+    return Loader(
         database=footnote.database,
         store=footnote.store,
         embedder=footnote.embedder,
         document_embedder=footnote.embedding,
         chunk_policy=chunk_policy(footnote.settings),
     )
+
+
+async def measure(
+    footnote: Footnote, name: str, arguments: argparse.Namespace, cache: ModelCache
+) -> dict[str, Values]:
+    """The values of every way on one set, question by question."""
+    limit = MOST_RERANKED if arguments.rerank else arguments.questions
+    asked = read_set(folder_of(name)).sample(limit, arguments.seed)
     scorer = CachingScorer(footnote.scoring, reranker=footnote.reranker.name, cache=cache)
-    async with hold_loaded(loader, asked, progress=Told(name)) as loaded:
+    async with hold_loaded(loader_of(footnote), asked, progress=Told(name)) as loaded:
         rankings: Rankings = await rank_set(
             footnote, loaded, asked, scorer=scorer if arguments.rerank else None
         )

@@ -3,9 +3,9 @@ queries beside it, and with a made-up passage (HyDE), for a few questions of sma
 
     python -m benchmarks.rewriting --base-url URL --model NAME [--sets cacm,lihua-world] [--limit 20] [--seed 7]
 
-Every document becomes a Markdown file (its title a heading, its number the file's name) in a temporary folder, which is
-ingested as a user would ingest it, into an embedded Postgres of its own. A document scores as its best passage. The
-server is any that speaks OpenAI's chat completions. Reads FOOTNOTE_TEST_DATA (default ../shared/data).
+Documents go through the product into throw-away collections of the configured database, as with `footnote eval
+retrieval`. A document scores as its best passage. The server is any that speaks OpenAI's chat completions. Reads
+FOOTNOTE_TEST_DATA (default ../shared/data).
 """
 
 from __future__ import annotations
@@ -13,33 +13,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ir_measures
-from ir_measures import R, nDCG
-
-from benchmarks.scifact import PASSAGES, temporary_home
+from benchmarks.fusion import DATA, Told, folder_of, loader_of
+from evaluation.measures import column_of, measure_rankings
 from evaluation.sets import EvaluationSet, read_set
+from evaluation.throwaway import Loaded, hold_loaded
 from generation.answers import Rewriting
 from generation.llms import LLM, LLMSpec, load_llm
 from generation.rewriting import RewriteMethod, RewritePolicy, reword
-from retrieval.collections import find_collection
 from retrieval.queries import Combination, SearchQueries
-from retrieval.records import Collection, Scope
+from retrieval.records import Scope
 from retrieval.search import Searcher, SearchPolicy
-from service.cli.display import IngestProgress
-from service.ingestion import ingest_path
-from service.settings import Settings
-from service.targets import SourceRules
+from service.settings import load_settings
 from service.wiring import Footnote, open_footnote
 
-DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data"))
+PASSAGES = 200
 POLICY = RewritePolicy(timeout_s=120)
 MODES: dict[str, tuple[RewriteMethod | None, Combination]] = {
     "off": (None, "mean"),
@@ -51,8 +44,8 @@ MODES: dict[str, tuple[RewriteMethod | None, Combination]] = {
 
 
 async def search(
-    footnote: Footnote, collection: Collection, queries: SearchQueries, how: Combination
-) -> dict[str, float]:
+    footnote: Footnote, loaded: Loaded, queries: SearchQueries, how: Combination
+) -> Sequence[str]:
     """The documents found, by the best score of their passages."""
     searcher = Searcher(
         database=footnote.database,
@@ -62,11 +55,9 @@ async def search(
         reranker=None,
         policy=SearchPolicy(combination=how),
     )
-    best: dict[str, float] = {}
-    for hit in await searcher.search(collection, queries, k=PASSAGES, scope=Scope.everything()):
-        for place in (hit.passage, *hit.also_at):
-            best.setdefault(place.path, hit.score)
-    return best
+    hits = await searcher.search(loaded.collection, queries, k=PASSAGES, scope=Scope.everything())
+    places = [place for hit in hits for place in (hit.passage, *hit.also_at)]
+    return list(dict.fromkeys(loaded.ids[place.path] for place in places))
 
 
 async def other_words(
@@ -86,69 +77,39 @@ async def other_words(
     return written, seconds
 
 
-async def measure(
-    footnote: Footnote, asked: EvaluationSet, names: dict[str, str], llm: LLM
-) -> dict[str, Any]:
-    """The figures of every mode on one set, whose documents `names` names by their paths."""
-    collection = await find_collection(footnote.database, asked.name)
+async def measure(footnote: Footnote, loaded: Loaded, asked: EvaluationSet, llm: LLM) -> Mapping[str, Any]:
+    """The figures of every mode on one set."""
     written, seconds = await other_words(asked, llm)
-    qrels = [
-        ir_measures.Qrel(question, document, grade)
-        for question, relevant in asked.qrels.items()
-        for document, grade in relevant.items()
-    ]
     rows: dict[str, Any] = {}
     for mode, (method, how) in MODES.items():
-        run = []
+        rankings = {}
         for question in asked.questions:
             plain = SearchQueries.of(question.text)
             queries = plain if method is None else written[method][question.id].queries
-            best = await search(footnote, collection, queries, how)
-            run += [ir_measures.ScoredDoc(question.id, names[path], score) for path, score in best.items()]
-        scores = ir_measures.calc_aggregate([nDCG @ 10, R @ 100], qrels, run)
-        rows[mode] = {"ndcg@10": round(scores[nDCG @ 10], 4), "r@100": round(scores[R @ 100], 4)}
+            rankings[question.id] = await search(footnote, loaded, queries, how)
+        values = measure_rankings(rankings, asked.qrels, k=10)
+        rows[mode] = {
+            name: round(float(column_of(values, name).mean()), 4) for name in ("ndcg@10", "recall@100")
+        }
         if method is not None:
             outcomes = Counter(rewriting.outcome for rewriting in written[method].values())
             rows[mode] |= {"outcomes": dict(outcomes), "seconds_a_question": seconds[method]}
     return rows
 
 
-async def ingest(footnote: Footnote, asked: EvaluationSet, folder: Path) -> dict[str, str]:
-    """Ingest the set's documents into a collection of its name; returns their ids by their paths."""
-    names = {}
-    for number, document in enumerate(asked.documents):
-        names[f"{number}.md"] = document.id
-        (folder / f"{number}.md").write_text(f"# {document.title or number}\n\n{document.text}\n")
-    async with footnote.parser_pool() as pool:
-        with IngestProgress(asked.name) as progress:
-            await ingest_path(
-                footnote, pool, folder, collection=asked.name, rules=SourceRules(), progress=progress
-            )
-    return names
-
-
-def find_set(name: str) -> EvaluationSet:
-    """The evaluation set of that name, of whichever kind it is."""
-    (folder,) = DATA.glob(f"*/{name}")
-    return read_set(folder)
-
-
 async def main(arguments: argparse.Namespace) -> None:
-    weights = os.environ.get("FOOTNOTE_WEIGHTS_DIR")
     llm = load_llm(LLMSpec(base_url=arguments.base_url, model=arguments.model, total_timeout_s=120))
-    with temporary_home() as home:
-        settings = Settings(home=home, weights_dir=None if weights is None else Path(weights))
-        async with open_footnote(settings, report=lambda line: print(line, file=sys.stderr)) as footnote:
-            for name in arguments.sets.split(","):
-                asked = find_set(name).sample(arguments.limit, arguments.seed)
-                with tempfile.TemporaryDirectory() as folder:
-                    names = await ingest(footnote, asked, Path(folder))
-                print(json.dumps({name: await measure(footnote, asked, names, llm)}, indent=2), flush=True)
+    async with open_footnote(load_settings(), report=lambda line: print(line, file=sys.stderr)) as footnote:
+        for name in arguments.sets.split(","):
+            asked = read_set(folder_of(name)).sample(arguments.limit, arguments.seed)
+            async with hold_loaded(loader_of(footnote), asked, progress=Told(name)) as loaded:
+                rows = await measure(footnote, loaded, asked, llm)
+            print(json.dumps({name: rows}, indent=2), flush=True)
     await llm.close()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--base-url", required=True, help="of an OpenAI-compatible server, usually ending in /v1"
     )
