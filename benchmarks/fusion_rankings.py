@@ -72,12 +72,12 @@ RERANKED: Mapping[str, RerankPolicy] = {
         candidates=candidates, weight=weight, decided_margin=gate, budget_ms=_NO_HURRY_MS
     )
     for candidates, weight, gate in (
-        (20, 0.1, _GATE),
-        (20, 0.2, _GATE),
-        (20, 0.2, 9.0),
-        (20, 0.3, 9.0),
-        (10, 0.2, _GATE),
-        (20, 1.0, 9.0),
+        (5, 0.25, _GATE),
+        (10, 0.15, _GATE),
+        (10, 0.25, _GATE),
+        (10, 0.25, 9.0),
+        (10, 0.35, _GATE),
+        (10, 1.0, 9.0),
     )
 }
 

@@ -38,10 +38,10 @@ class RerankPolicy:
     batch: pairs read at a time, between two looks at the clock.
     """
 
-    candidates: int = 20
-    weight: float = 0.2
-    budget_ms: float = 1_000.0
-    decided_margin: float = 0.08
+    candidates: int = 10
+    weight: float = 0.25
+    budget_ms: float = 400.0
+    decided_margin: float = 0.15
     batch: int = 4
 
 

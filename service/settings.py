@@ -76,17 +76,17 @@ class EmbedderSettings(_Section):
 
 
 class RerankerSettings(_Section):
-    """The cross-encoder. It always checks the evidence of answers; `enabled` lets it reorder search results, too."""
+    """The cross-encoder. It always checks the evidence of answers; `enabled` has it reorder search results, too."""
 
-    enabled: bool = False
+    enabled: bool = True
     kind: Literal["onnx", "cross_encoder"] = "onnx"
     model: str = ""
     device: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.2
-    candidates: Annotated[int, Field(ge=1, le=200)] = 20
-    budget_ms: Annotated[float, Field(ge=0, le=60_000)] = 1_000.0
-    decided_margin: Annotated[float, Field(gt=0, le=1)] = 0.08
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.25
+    candidates: Annotated[int, Field(ge=1, le=200)] = 10
+    budget_ms: Annotated[float, Field(ge=0, le=60_000)] = 400.0
+    decided_margin: Annotated[float, Field(gt=0, le=1)] = 0.15
 
 
 class SearchSettings(_Section):
