@@ -208,13 +208,6 @@ async def documents_with_other_readers(database: Database, source: SourceRecord)
     return [row["id"] for row in rows]
 
 
-async def set_readers(database: Database, document_id: UUID, readers: Sequence[str]) -> None:
-    """Say who may read a document."""
-    await database.execute(
-        query("catalog.set_readers"), {"document_id": document_id, "readers": list(readers)}
-    )
-
-
 async def documents_with_other_metadata(database: Database, source: SourceRecord) -> list[UUID]:
     """The documents of a source whose metadata are not the source's."""
     rows = await database.fetch_all(

@@ -24,7 +24,6 @@ from ingest.catalog import (
     known_documents,
     note_device,
     set_metadata,
-    set_readers,
     start_run,
 )
 from ingest.errors import (
@@ -46,6 +45,7 @@ from ingest.sources import FoundFile, Listing, Skipped, Source
 from retrieval.database import Database
 from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
 from retrieval.publishing import DocumentChangedError
+from retrieval.readers import set_readers
 from retrieval.removing import remove_document
 from retrieval.segments import SegmentPolicy, merge_segments
 from retrieval.upkeep import keep_up
@@ -215,11 +215,10 @@ class _Run:
         return plan
 
     async def _exchange_readers(self) -> None:
-        """Give the source's documents its readers: the store's copy first, so that none is forgotten half-way."""
+        """Give the source's documents its readers, one after the other."""
         database, store = self.pipeline.database, self.pipeline.store
         for document_id in await documents_with_other_readers(database, self.record):
-            await store.set_readers(self.pipeline.index, document_id, self.record.readers)
-            await set_readers(database, document_id, self.record.readers)
+            await set_readers(database, store, self.pipeline.index, document_id, self.record.readers)
 
     async def _exchange_metadata(self) -> None:
         """Give the source's documents its metadata, a batch at a time, so that none is held for long."""

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from retrieval.database import Connection, Database, query
 from retrieval.errors import FootnoteError, IndexMismatchError
+from retrieval.readers import add_to_copy, take_from_copy
 from retrieval.records import ChunkDraft
 from retrieval.removing import delete_chunks, forget_vectors
 from retrieval.stores import Index, VectorStore
@@ -113,9 +114,8 @@ async def publish(
                 chunk_count=len(draft.chunks),
                 removed_chunks=(),
             )
-        if set(held["readers"]) != set(draft.readers):
-            # Before the commit, so that a store that fails here has the whole revision published again.
-            await store.set_readers(index, document_id, draft.readers)
+        former: list[str] = held["readers"]
+        await add_to_copy(connection, store, index, document_id, former=former, readers=draft.readers)
         added = await _insert_chunks(connection, index, document_id, draft, stored, vectors)
         if added:
             ids = list(added.values())
@@ -134,6 +134,7 @@ async def publish(
         await delete_chunks(connection, removed)
         revision = await _publish_revision(connection, index, document_id, draft, {**stored, **added})
     await forget_vectors(store, index, removed)
+    await take_from_copy(database, store, index, document_id, former=former, readers=draft.readers)
     return Published(
         document_id=document_id,
         is_new=True,

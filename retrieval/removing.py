@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from retrieval.database import Connection, Database, query
-from retrieval.errors import NotFoundError, StoreUnavailableError
+from retrieval.errors import ConfigurationError, IndexMissingError, NotFoundError, StoreUnavailableError
 from retrieval.stores import Index, VectorStore
 
 logger = logging.getLogger(__name__)
@@ -95,10 +95,10 @@ async def delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> Non
 
 
 async def forget_vectors(store: VectorStore, index: Index, chunk_ids: Sequence[int]) -> None:
-    """Drop vectors of chunks whose end is committed. Where the store cannot be reached they stay, unseen."""
+    """Drop vectors of chunks whose end is committed. Where the store does not let us they stay, unseen."""
     try:
         await store.forget(index, chunk_ids)
-    except StoreUnavailableError as exc:
+    except (StoreUnavailableError, IndexMissingError, ConfigurationError) as exc:
         # What was committed holds: search drops what Postgres does not know. Only space is lost.
         logger.warning(
             "%d vectors of removed chunks were left behind in index %d; `footnote doctor --repair` drops them (%s)",

@@ -35,10 +35,6 @@ WHERE id = %(document_id)s AND content_hash = %(content_hash)s
 -- A source's documents whose readers are not their source's.
 SELECT id FROM documents WHERE source_id = %(source_id)s AND readers <> %(readers)s::text[]
 
--- name: set_readers
--- Who may read a document.
-UPDATE documents SET readers = %(readers)s WHERE id = %(document_id)s
-
 -- name: documents_with_other_metadata
 -- A source's documents whose metadata are not their source's.
 SELECT id FROM documents WHERE source_id = %(source_id)s AND metadata <> %(metadata)s::jsonb ORDER BY id

@@ -15,7 +15,6 @@ from ingest.catalog import (
     known_documents,
     list_sources,
     remove_source,
-    set_readers,
     set_schedule,
     start_run,
     touch_document,
@@ -24,6 +23,7 @@ from ingest.failures import list_failures
 from retrieval.collections import ensure_collection
 from retrieval.database import Database
 from retrieval.errors import NotFoundError
+from retrieval.readers import set_readers
 from retrieval.removing import remove_document
 from tests.ingest.fakes import DAMAGED, Library, open_library
 
@@ -144,7 +144,9 @@ async def test_documents_with_other_readers_than_their_sources_are_found(
     ids = {document.id for document in (await known_documents(database, library.record.id)).values()}
     assert set(await documents_with_other_readers(database, for_hr)) == ids
     for document_id in ids:
-        await set_readers(database, document_id, for_hr.readers)
+        await set_readers(
+            database, library.pipeline.store, library.pipeline.index, document_id, for_hr.readers
+        )
     assert await documents_with_other_readers(database, for_hr) == []
 
 

@@ -13,7 +13,6 @@ import pytest
 from retrieval.database import Database
 from retrieval.documents import find_revision
 from retrieval.errors import ContentRejectedError, NotFoundError, StoreUnavailableError
-from retrieval.filters import Selection
 from retrieval.publishing import DocumentChangedError, publish
 from retrieval.records import ChunkDraft, Scope, contextual_text
 from retrieval.removing import purge_revisions, remove_document
@@ -364,40 +363,6 @@ async def test_a_failure_at_the_last_statement_leaves_a_changed_document_as_it_w
     with pytest.raises(ContentRejectedError, match="integer out of range"):
         await corpus.publish(draft)
     assert await everything_stored(corpus) == before
-
-
-class _Recording(MemoryStore):
-    """Remembers whose readers it was told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[tuple[str, ...]] = []
-
-    async def set_readers(self, index: Any, document_id: UUID, readers: Any) -> None:
-        self.told.append(tuple(readers))
-        await super().set_readers(index, document_id, readers)
-
-
-async def test_a_store_with_a_copy_of_the_readers_is_told_of_new_ones_and_only_then(
-    database: Database,
-) -> None:
-    store = _Recording()
-    corpus = await make_corpus(database, store)
-    await corpus.add("a.txt", "Kept.", "First.", readers=["user:ann"])
-    await corpus.add("a.txt", "Kept.", "Second.", readers=["user:ann"])
-    assert store.told == []
-    await corpus.add("a.txt", "Kept.", "Third.", readers=["public"])
-    assert store.told == [("public",)]
-    async with database.snapshot() as connection:
-        found = await store.nearest(
-            corpus.index,
-            corpus.embedder.embed_query("Kept."),
-            limit=9,
-            selection=Selection(scope=Scope.of([])),
-            visible=0,
-            connection=connection,
-        )
-    assert {i for i, _ in found} == {*(await stored_chunks(corpus)).values()}
 
 
 async def test_vectors_that_went_out_of_use_are_forgotten_in_the_store(database: Database) -> None:
