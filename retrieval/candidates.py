@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +48,6 @@ async def find_candidates(
     nearest = await store.nearest(
         index, vector, limit=limit, selection=selection, visible=visible, connection=connection
     )
-    if store.kind != "pgvector":
-        # What lives elsewhere may lag behind on what is current and who may read it.
-        current = await _current(connection, index, [i for i, _ in nearest], selection)
-        nearest = [(chunk_id, cosine) for chunk_id, cosine in nearest if chunk_id in current]
     dense = dict(nearest)
     lexical = dict(
         await lexical_candidates(
@@ -105,14 +101,3 @@ async def _count_visible(connection: Connection, index: Index, selection: Select
     )
     row = await cursor.fetchone()
     return 0 if row is None else int(row["chunks"])
-
-
-async def _current(
-    connection: Connection, index: Index, chunk_ids: Sequence[int], selection: Selection
-) -> set[int]:
-    """Those of the chunks that are current and that the selection holds."""
-    cursor = await connection.execute(
-        sql.SQL(query("search.visible")).format(condition=selection.condition()),
-        {"collection_id": index.collection_id, "chunk_ids": list(chunk_ids), **selection.parameters()},
-    )
-    return {row["id"] for row in await cursor.fetchall()}

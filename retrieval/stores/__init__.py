@@ -1,7 +1,7 @@
 """The vector stores: where an index keeps its vectors. One contract (`tests/retrieval/test_stores.py`).
 
-Postgres stays the authority for what is current and for who may read: a store may return a chunk that has just gone,
-and search drops it; it must never lose one that is current.
+Postgres stays the authority for what is current and for who may read. Whatever copy a store keeps of that only narrows
+down what it looks at: it may look at too much, never at too little, and what it found is confirmed by Postgres.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ class VectorStore(Protocol):
         visible: int,
         connection: Connection,
     ) -> list[tuple[int, float]]:
-        """The `limit` chunks of highest cosine that the selection holds, best first, ties by chunk id.
+        """The `limit` chunks of highest cosine that the selection holds in the connection's transaction, best first,
+        ties by chunk id; fewer only where the index holds no more of them.
 
         `visible`: how many chunks the selection holds; where that is few, the answer is exact. It need not be exact
         itself, and may be a lower bound.
@@ -177,7 +178,7 @@ def load_store(spec: StoreSpec) -> VectorStore:
             return PgvectorStore()
         case "qdrant":
             try:
-                from retrieval.stores.qdrant import QdrantStore
+                from retrieval.stores.qdrant.store import QdrantStore
             except ModuleNotFoundError as exc:
                 if exc.name is None or not exc.name.startswith("qdrant_client"):
                     raise

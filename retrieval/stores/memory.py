@@ -8,12 +8,12 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import sql
 
-from retrieval.database import Connection, Database, query
+from retrieval.database import Connection, Database
 from retrieval.errors import IndexMissingError
-from retrieval.filters import NO_FILTERS, Selection
+from retrieval.filters import Selection
 from retrieval.stores import HeldVector, Index, StoreKind
+from retrieval.visible import visible_chunks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +83,11 @@ class MemoryStore:
         visible: int,
         connection: Connection,
     ) -> list[tuple[int, float]]:
-        held = self._held(index)
-        fitting = await self._fitting(index, selection, connection)
-        principals = selection.scope.principals
-        looked_at = [
-            chunk_id
-            for chunk_id, document_id in held.documents.items()
-            if (principals is None or not principals.isdisjoint(held.readers[document_id]))
-            and (fitting is None or document_id in fitting)
-        ]
-        scored = await self.cosines(index, vector, looked_at, connection=connection)
-        return sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    async def _fitting(self, index: Index, selection: Selection, connection: Connection) -> set[UUID] | None:
-        """The documents that fit the filters; None where all do. Of readers there is a copy here, of the rest not."""
-        if selection.filters == NO_FILTERS:
-            return None
-        cursor = await connection.execute(
-            sql.SQL(query("search.documents")).format(condition=selection.condition()),
-            {"collection_id": index.collection_id, **selection.parameters()},
+        current = await visible_chunks(
+            connection, index.collection_id, [*self._held(index).vectors], selection
         )
-        return {row["id"] for row in await cursor.fetchall()}
+        scored = await self.cosines(index, vector, sorted(current), connection=connection)
+        return sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection

@@ -1,6 +1,6 @@
 -- name: documents
--- The documents of a collection that a search may look at.
-SELECT d.id FROM documents AS d WHERE d.collection_id = %(collection_id)s AND {condition}
+-- The documents of a collection that a search may look at, up to a limit.
+SELECT d.id FROM documents AS d WHERE d.collection_id = %(collection_id)s AND {condition} LIMIT %(limit)s
 
 -- name: visible_chunks
 -- How many chunks a search may look at, counted up to a limit.

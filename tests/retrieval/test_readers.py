@@ -15,7 +15,7 @@ from retrieval.reconciling import check_collection
 from retrieval.records import Scope
 from retrieval.removing import remove_document
 from retrieval.search import Searcher, SearchPolicy
-from retrieval.stores.qdrant import QdrantStore
+from retrieval.stores.qdrant.store import QdrantStore
 from tests.retrieval.corpus import Corpus, QueryBagOfWords, make_corpus, shared_database
 
 

@@ -30,7 +30,7 @@ from retrieval.removing import remove_document
 from retrieval.stores import VectorStore
 from retrieval.stores.memory import MemoryStore
 from retrieval.stores.pgvector import PgvectorStore
-from retrieval.stores.qdrant import QdrantStore
+from retrieval.stores.qdrant.store import QdrantStore
 from tests.retrieval.corpus import BagOfWords, Corpus, make_corpus, shared_database
 
 CATS = "cats sleep for most of the day and cats purr"

@@ -2,189 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from psycopg.types.json import Jsonb
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from retrieval.database import Database, query
-from retrieval.errors import (
-    ConfigurationError,
-    ExtraMissingError,
-    FootnoteError,
-    IndexMismatchError,
-    IndexMissingError,
-    StoreUnavailableError,
-)
-from retrieval.filters import Selection
+from retrieval.database import Database
+from retrieval.errors import ExtraMissingError, IndexMismatchError, IndexMissingError, StoreUnavailableError
+from retrieval.filters import Filters
 from retrieval.indexes import ensure_index
 from retrieval.records import Scope
 from retrieval.search import Searcher, SearchPolicy
-from retrieval.stores import HeldVector, Index, StoreSpec, VectorStore, load_store
+from retrieval.stores import Index, StoreSpec, VectorStore, load_store
 from retrieval.stores.memory import MemoryStore
 from retrieval.stores.pgvector import PgvectorStore
-from retrieval.stores.qdrant import QdrantStore
-from tests.retrieval.corpus import BagOfWords, Corpus, QueryBagOfWords, make_corpus, shared_database
-from tests.retrieval.qdrant_wire import qdrant_app, serve
+from retrieval.stores.qdrant.store import QdrantStore
+from tests.retrieval.corpus import QueryBagOfWords, make_corpus, shared_database
+from tests.retrieval.qdrant_wire import SERVER, SERVER_KEY, SERVER_URL, Wire, serve
+from tests.retrieval.room import DIMENSION, EVERYTHING, About, Room, make_room, random_units, unit
 
-DIMENSION = 16
-EVERYTHING = Scope.everything()
-_SERVER = os.environ.get("FOOTNOTE_TEST_QDRANT_URL")
 _STORES = [
     "memory",
     "pgvector",
     "qdrant",
     "qdrant-wire",
-    pytest.param(
-        "qdrant-server", marks=pytest.mark.skipif(not _SERVER, reason="FOOTNOTE_TEST_QDRANT_URL is not set")
-    ),
+    SERVER,
 ]
-
-
-def unit(*values: float, dimension: int = DIMENSION) -> NDArray[np.float32]:
-    """The unit vector in the direction of `values`, padded with zeros."""
-    vector = np.zeros(dimension, dtype=np.float32)
-    vector[: len(values)] = values
-    vector /= np.linalg.norm(vector)
-    return vector
-
-
-def random_units(count: int, *, seed: int, dimension: int = DIMENSION) -> NDArray[np.float32]:
-    matrix = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """An index in a store, with the rows in Postgres that a store may rely on."""
-
-    corpus: Corpus
-    store: VectorStore
-    index: Index
-
-    @property
-    def database(self) -> Database:
-        return self.corpus.database
-
-    async def add(
-        self,
-        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32],
-        *,
-        readers: Sequence[str] = ("public",),
-    ) -> tuple[UUID, list[int]]:
-        """Publish a document with one chunk for each vector; returns its id and theirs."""
-        async with self.database.transaction() as connection:
-            document_id, chunk_ids = await self.rows(connection, len(vectors), readers)
-            await self.store.write(
-                self.index,
-                chunk_ids,
-                np.stack(list(vectors)),
-                document_id=document_id,
-                readers=readers,
-                connection=connection,
-            )
-        return document_id, chunk_ids
-
-    async def rows(self, connection, count: int, readers: Sequence[str]) -> tuple[UUID, list[int]]:  # type: ignore[no-untyped-def]
-        """The rows of a document and its chunks, without vectors."""
-        cursor = await connection.execute(
-            query("publishing.lock_document"),
-            {
-                "collection_id": self.index.collection_id,
-                "source_id": self.corpus.source_id,
-                "path": os.urandom(8).hex(),
-                "media_type": "text/plain",
-                "readers": list(readers),
-                "content_hash": b"",
-                "size_bytes": 0,
-                "mtime_ns": 0,
-                "recipe": "",
-                "metadata": Jsonb({}),
-            },
-        )
-        document_id = (await cursor.fetchone())["id"]
-        cursor = await connection.execute(
-            query("publishing.insert_chunks"),
-            {
-                "collection_id": self.index.collection_id,
-                "document_id": document_id,
-                "chunks": Jsonb(
-                    [
-                        {
-                            "text_hash": f"{i:08x}",
-                            "headings": [],
-                            "text": "",
-                            "token_count": 1,
-                            "contextual": "",
-                        }
-                        for i in range(count)
-                    ]
-                ),
-            },
-        )
-        return document_id, sorted(row["id"] for row in await cursor.fetchall())
-
-    async def nearest(
-        self, vector: NDArray[np.float32], *, limit: int = 10, scope: Scope = EVERYTHING
-    ) -> list[tuple[int, float]]:
-        async with self.database.snapshot() as connection:
-            return await self.store.nearest(
-                self.index,
-                vector,
-                limit=limit,
-                selection=Selection(scope=scope),
-                visible=0,
-                connection=connection,
-            )
-
-    async def seen(self, *principals: str) -> set[int]:
-        """The chunks that a caller of these principals finds."""
-        return {i for i, _ in await self.nearest(unit(1), limit=100, scope=Scope.of(principals))}
-
-    async def cosines(self, vector: NDArray[np.float32], chunk_ids: Sequence[int]) -> dict[int, float]:
-        async with self.database.snapshot() as connection:
-            return dict(await self.store.cosines(self.index, vector, chunk_ids, connection=connection))
-
-    async def count(self) -> int:
-        async with self.database.snapshot() as connection:
-            return await self.store.count(self.index, connection)
-
-    async def holdings(
-        self, *, after: int = 0, limit: int = 1_000, measured: bool = True
-    ) -> list[HeldVector]:
-        async with self.database.snapshot() as connection:
-            return await self.store.holdings(
-                self.index, after=after, limit=limit, measured=measured, connection=connection
-            )
-
-    async def remove(self, chunk_ids: Sequence[int]) -> None:
-        """Take chunks out, as publishing does: rows first, the store when that is committed."""
-        await self.database.execute(query("removing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
-        await self.store.forget(self.index, chunk_ids)
-
-    async def set_readers(self, document_id: UUID, readers: Sequence[str]) -> None:
-        await self.database.execute(
-            "UPDATE documents SET readers = %(readers)s WHERE id = %(id)s",
-            {"id": document_id, "readers": list(readers)},
-        )
-        await self.store.set_readers(self.index, document_id, readers)
-
-
-async def make_room(database: Database, store: VectorStore, *, dimension: int = DIMENSION) -> Room:
-    corpus = await make_corpus(database, store, embedder=BagOfWords(dimension))
-    return Room(corpus=corpus, store=store, index=corpus.index)
 
 
 @pytest.fixture(scope="module")
@@ -206,13 +53,12 @@ async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIter
             yield local
             await local.close()
         case "qdrant-wire":
-            app, _ = qdrant_app()
-            async with serve(app) as url:
+            async with serve(Wire().app) as url:
                 wired = QdrantStore(url=url)
                 yield wired
                 await wired.close()
         case "qdrant-server":
-            remote = QdrantStore(url=_SERVER)
+            remote = QdrantStore(url=SERVER_URL, api_key=SERVER_KEY)
             yield remote
             await _drop_all(database, remote)
             await remote.close()
@@ -250,7 +96,7 @@ async def test_every_store_agrees_with_the_oracle_on_random_vectors(room: Room) 
         await oracle.store.create(room.index, connection)
         for number, readers in enumerate(groups):
             part = vectors[number * 100 : (number + 1) * 100]
-            document_id, chunk_ids = await room.rows(connection, len(part), readers)
+            document_id, chunk_ids = await room.rows(connection, len(part), About(readers=readers))
             for store in (room.store, oracle.store):
                 await store.write(
                     room.index,
@@ -310,6 +156,97 @@ async def test_new_readers_count_at_once_and_for_their_document_alone(room: Room
     assert await room.seen("group:hr") == {*chunk_ids}
     await room.set_readers(document_id, ["public"])
     assert await room.seen() == {*chunk_ids}
+
+
+_FILTERS = [
+    Filters(paths=("hr/*",)),
+    Filters(paths=("*.md", "hr/?.txt")),
+    Filters(media_types=("text/*",)),
+    Filters(media_types=("application/pdf",), metadata={"team": "blue"}),
+    Filters(modified_from=datetime(1970, 1, 1, 0, 0, 4, tzinfo=UTC)),
+    Filters(modified_before=datetime(1970, 1, 1, 0, 0, 4, tzinfo=UTC), metadata={"team": "red"}),
+    Filters(paths=("nowhere/*",)),
+]
+
+
+def _varied(number: int) -> About:
+    """Documents that differ in all that filters read."""
+    return About(
+        path=f"{('hr', 'it', 'lab')[number % 3]}/{number}.{('md', 'txt')[number % 2]}",
+        media_type=("text/markdown", "text/plain", "application/pdf")[number % 3],
+        mtime_ns=number * 500_000_000,
+        metadata={"team": ("red", "blue")[number // 2 % 2]},
+        readers=(("public",), ("user:ann",), ("group:hr", "user:ann"))[number // 3 % 3],
+    )
+
+
+@pytest.mark.parametrize("visible", [0, 50_000])
+async def test_every_store_finds_under_filters_what_the_oracle_finds(room: Room, visible: int) -> None:
+    oracle = replace(room, store=MemoryStore())
+    vectors = random_units(240, seed=8)
+    async with room.database.transaction() as connection:
+        await oracle.store.create(room.index, connection)
+        for number in range(24):
+            part = vectors[number * 10 : number * 10 + 10]
+            about = _varied(number)
+            document_id, chunk_ids = await room.rows(connection, len(part), about)
+            for store in (room.store, oracle.store):
+                await store.write(
+                    room.index,
+                    chunk_ids,
+                    part,
+                    document_id=document_id,
+                    readers=about.readers,
+                    connection=connection,
+                )
+    question = random_units(1, seed=9)[0]
+    sizes = []
+    for filters in _FILTERS:
+        for scope in (EVERYTHING, Scope.of([]), Scope.of(["group:hr"])):
+            for limit in (3, 500):
+                best = await oracle.nearest(question, limit=limit, scope=scope, filters=filters)
+                found = await room.nearest(
+                    question, limit=limit, scope=scope, filters=filters, visible=visible
+                )
+                if limit == 500:
+                    assert dict(found) == pytest.approx(dict(best), abs=1e-3), (filters, scope)
+                    sizes.append(len(found))
+                assert [c for _, c in found] == pytest.approx([c for _, c in best], abs=1e-3), (
+                    filters,
+                    scope,
+                )
+    assert min(sizes) == 0 < max(sizes) < 240
+
+
+async def test_what_changes_of_a_document_in_postgres_counts_at_once(room: Room) -> None:
+    document_id, moved = await room.add([unit(1)], about=About(path="it/a.md", metadata={"team": "red"}))
+    _, other = await room.add([unit(0, 1)], about=About(path="hr/b.md", metadata={"team": "blue"}))
+    in_hr, of_blue = Filters(paths=("hr/",)), Filters(metadata={"team": "blue"})
+    assert [i for i, _ in await room.nearest(unit(1), filters=in_hr)] == other
+    await room.database.execute(
+        "UPDATE documents SET path = 'hr/a.md', metadata = '{\"team\": \"blue\"}' WHERE id = %(id)s",
+        {"id": document_id},
+    )
+    for filters in (in_hr, of_blue, Filters(paths=("hr/*.md",), metadata={"team": "blue"})):
+        assert [i for i, _ in await room.nearest(unit(1), filters=filters)] == [*moved, *other]
+    assert await room.nearest(unit(1), filters=Filters(paths=("it/",))) == []
+
+
+async def test_a_copy_of_readers_that_names_too_many_shows_nothing_and_hides_nothing(room: Room) -> None:
+    document_id, hidden = await room.add(random_units(30, seed=10), readers=["user:ann"])
+    _, shown = await room.add([unit(-1, 0.01 * i) for i in range(10)])
+    await room.store.set_readers(room.index, document_id, ["public", "user:ann"])
+    assert {i for i, _ in await room.nearest(unit(1), limit=10, scope=Scope.of([]))} == {*shown}
+    assert len(await room.nearest(unit(1), limit=50, scope=Scope.of(["user:ann"]))) == len(hidden + shown)
+
+
+async def test_vectors_of_chunks_that_are_gone_do_not_take_the_place_of_others(room: Room) -> None:
+    _, gone = await room.add([unit(1)] * 30)
+    _, kept = await room.add([unit(1, 1), unit(0, 1)])
+    # Rows alone, as after a commit that the store has not heard of yet.
+    await room.database.execute("DELETE FROM chunks WHERE id = ANY(%(ids)s)", {"ids": gone})
+    for visible in (0, 50_000):
+        assert [i for i, _ in await room.nearest(unit(1), limit=2, visible=visible)] == kept
 
 
 async def test_cosines_leave_out_chunks_that_the_store_does_not_hold(room: Room) -> None:
@@ -529,148 +466,9 @@ async def test_a_store_that_lost_an_index_says_so_instead_of_finding_nothing(
     await after.close()
 
 
-async def test_qdrant_refuses_a_collection_that_another_database_filled(
-    tmp_path: Path, database: Database
-) -> None:
-    store = QdrantStore(path=tmp_path)
-    room = await make_room(database, store)
-    await room.add([unit(1)])
-    async with database.transaction() as connection:
-        with pytest.raises(
-            ConfigurationError, match=r"already has a collection 'footnote_\d+' \(vectors: 1\)"
-        ):
-            await store.create(room.index, connection)
-        await store.drop(room.index, connection)
-        await store.create(replace(room.index, dimension=3), connection)
-        with pytest.raises(ConfigurationError, match="does not know of"):
-            await store.create(room.index, connection)
-    await store.close()
-
-
-async def test_a_folder_of_qdrant_keeps_its_vectors_and_serves_one_process(
-    tmp_path: Path, database: Database
-) -> None:
-    folder = tmp_path / "a folder" / "qdrant"
-    store = QdrantStore(path=folder)
-    room = await make_room(database, store)
-    document_id, chunk_ids = await room.add([unit(1), unit(0, 1)])
-    await room.remove(chunk_ids[1:])
-    await room.set_readers(document_id, ["user:ann"])
-    opening = (
-        "import pathlib, sys; from retrieval.stores.qdrant import QdrantStore\n"
-        "from retrieval.errors import StoreUnavailableError\n"
-        "try: QdrantStore(path=pathlib.Path(sys.argv[1]))\n"
-        "except StoreUnavailableError as exc: print(exc)"
-    )
-    second = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", opening, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert f"Qdrant's folder '{folder}' is in use by another process" in second.stdout
-    assert "store.url" in second.stdout
-    await store.close()
-    reopened = replace(room, store=QdrantStore(path=folder))
-    assert await reopened.nearest(unit(1), scope=Scope.of(["user:ann"])) == [(chunk_ids[0], 1.0)]
-    assert await reopened.seen() == set()
-    await reopened.store.close()
-
-
-def test_a_folder_that_is_none_of_qdrants_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "meta.json").write_text("{not json")
-    with pytest.raises(ConfigurationError, match="cannot be opened"):
-        QdrantStore(path=tmp_path)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be opened"):
-        QdrantStore(path=tmp_path / "file")
-
-
-async def test_a_qdrant_server_is_asked_to_index_what_filters_read(database: Database) -> None:
-    app, indexed = qdrant_app()
-    async with serve(app) as url:
-        store = QdrantStore(url=url)
-        await make_room(database, store)
-        await store.close()
-    assert indexed == ["document_id", "readers"]
-
-
-async def test_a_qdrant_that_cannot_be_reached_is_retryable_and_its_key_is_not_told(
-    database: Database,
-) -> None:
-    store = QdrantStore(url="https://ann:hush@127.0.0.1:1", api_key="sesame")
-    with pytest.raises(
-        StoreUnavailableError, match=r"Qdrant at https://127.0.0.1:1 cannot be reached"
-    ) as caught:
-        await make_room(database, store, dimension=7)
-    assert caught.value.retryable
-    assert "sesame" not in f"{caught.value}{store!r}{caught.value.__cause__}"
-    assert "hush" not in str(caught.value)
-    assert await database.fetch_all("SELECT id FROM indexes WHERE dimension = 7") == []
-    await store.close()
-
-
-async def test_a_key_that_travels_unencrypted_is_warned_of_without_being_told(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    store = QdrantStore(url="http://127.0.0.1:1", api_key="sesame")
-    assert "The key for Qdrant at http://127.0.0.1:1 travels unencrypted" in caplog.text
-    assert "sesame" not in caplog.text
-    await store.close()
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected", "message"),
-    [
-        (JSONResponse({}, 401), ConfigurationError, "does not accept the key"),
-        (JSONResponse({}, 403), ConfigurationError, "does not accept the key"),
-        (
-            JSONResponse({"status": {"error": "Not found"}}, 404),
-            IndexMissingError,
-            "no collection 'footnote_1'",
-        ),
-        (JSONResponse({}, 500), StoreUnavailableError, "HTTP 500"),
-        (JSONResponse({}, 429), StoreUnavailableError, "HTTP 429"),
-        (
-            JSONResponse({"status": {"error": ""}}, 429, {"Retry-After": "7"}),
-            StoreUnavailableError,
-            "again in 7 s",
-        ),
-        (HTMLResponse("<h1>Welcome to nginx!</h1>"), StoreUnavailableError, "did not answer as Qdrant does"),
-    ],
-)
-async def test_what_a_qdrant_server_refuses_becomes_an_error_that_says_what_to_do(
-    database: Database, answer: Response, expected: type[FootnoteError], message: str
-) -> None:
-    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
-        await Request(scope, receive).body()
-        await answer(scope, receive, send)
-
-    async with serve(app) as url:
-        store = QdrantStore(url=url)
-        async with database.snapshot() as connection:
-            with pytest.raises(expected, match=message):
-                await store.nearest(
-                    _ANY_INDEX,
-                    unit(1),
-                    limit=1,
-                    selection=Selection(scope=EVERYTHING),
-                    visible=0,
-                    connection=connection,
-                )
-        await store.close()
-
-
-@pytest.mark.parametrize("url", ["", "ftp://qdrant", "qdrant:6333", "http://[", "http://host:99999"])
-def test_an_address_that_is_none_is_a_clear_error(url: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"store\.url .* It looks like http://host:6333"):
-        QdrantStore(url=url)
-
-
 def test_a_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "retrieval.stores.qdrant")
+    for name in [name for name in sys.modules if name.startswith("retrieval.stores.qdrant.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     with pytest.raises(ExtraMissingError, match=r"footnote-service\[qdrant\]"):
         load_store(StoreSpec(kind="qdrant"))
