@@ -12,8 +12,9 @@ from psycopg import sql
 from retrieval.database import Connection, query
 from retrieval.filters import Selection
 from retrieval.fusion import FusionPolicy, fuse, lean
-from retrieval.lexical import Bm25Policy, lexical_candidates, lexical_scores, read_question
+from retrieval.lexical import Bm25Policy, lexical_scores, read_question
 from retrieval.stores import Index, VectorStore
+from retrieval.word_candidates import best_by_words
 
 # Above so many visible chunks neither list is made by looking at each of them; how many more there are does not matter.
 _COUNTED = 20_001
@@ -49,10 +50,8 @@ async def find_candidates(
         index, vector, limit=limit, selection=selection, visible=visible, connection=connection
     )
     dense = dict(nearest)
-    lexical = dict(
-        await lexical_candidates(
-            connection, asked, selection=selection, visible=visible, limit=limit, policy=policy
-        )
+    lexical = await best_by_words(
+        connection, store, index, asked, selection=selection, visible=visible, limit=limit, policy=policy
     )
     cosines = await store.cosines(
         index, vector, [i for i in lexical if i not in dense], connection=connection

@@ -22,7 +22,7 @@ from retrieval.filters import Selection
 from retrieval.term_weights import TermWeights, bm25_weights
 
 # Candidates come from so many words at most, the rarest; scores count all words.
-_MOST_WORDS = 32
+MOST_WORDS = 32
 
 # Of a selection, so many candidates are read at first, and at most so many after that.
 _PROBE = 2_000
@@ -53,12 +53,14 @@ class Bm25Policy:
 class Word:
     """A word of the question that some chunk holds.
 
+    occurrences: how often the question has it.
     frequency: how many chunks hold it.
-    weight: idf, times how often the question has it.
+    weight: idf times occurrences.
     """
 
     lexeme: str
     base: int
+    occurrences: int
     frequency: int
     weight: float
 
@@ -91,6 +93,7 @@ async def read_question(
             Word(
                 lexeme=row["lexeme"],
                 base=row["base"],
+                occurrences=row["occurrences"],
                 frequency=row["frequency"],
                 weight=row["occurrences"]
                 * math.log1p((chunks - row["frequency"] + 0.5) / (row["frequency"] + 0.5)),
@@ -205,7 +208,7 @@ async def _from_segments(
     connection: Connection, asked: LexicalQuery, selection: Selection, limit: int, budget: int
 ) -> tuple[list[tuple[int, float]], int, int]:
     """The best candidates, how many candidates there were, and how many of them the selection holds."""
-    given = quotas(asked.words[:_MOST_WORDS], budget)
+    given = quotas(asked.words[:MOST_WORDS], budget)
     documents = (
         sql.SQL("") if selection.is_everything else sql.SQL("JOIN documents AS d ON d.id = t.document_id")
     )

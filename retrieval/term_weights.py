@@ -46,6 +46,24 @@ def bin_of(length: int) -> int:
     return min(_EXACT_LENGTHS + (length - _EXACT_LENGTHS) // _STEP, _LAST_BIN)
 
 
+def words_of(dimensions: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The words of a forward list, by `lexical_base`, and the frequency class of each."""
+    return np.divmod(np.asarray(dimensions, dtype=np.int64), _CLASSES)
+
+
+def bm25_parts(
+    classes: NDArray[np.int64],
+    lengths: NDArray[np.float64] | float,
+    *,
+    mean_length: float,
+    k1: float,
+    b: float,
+) -> NDArray[np.float64]:
+    """What a word of each frequency class adds to BM25 in a text so long, idf left out."""
+    frequencies = _FREQUENCIES[classes]
+    return frequencies * (k1 + 1) / (frequencies + k1 * (1 - b + b * lengths / mean_length))
+
+
 def bm25_weights(
     bases: Sequence[int], weights: Sequence[float], *, mean_length: float, longest: int, k1: float, b: float
 ) -> TermWeights:
@@ -55,8 +73,7 @@ def bm25_weights(
     lengths = np.where(
         rows < _EXACT_LENGTHS, rows, _EXACT_LENGTHS + (rows - _EXACT_LENGTHS) * _STEP + _STEP / 2
     )
-    discount = k1 * (1 - b + b * lengths / mean_length)
-    by_class = _FREQUENCIES * (k1 + 1) / (_FREQUENCIES + discount[:, np.newaxis])
+    by_class = bm25_parts(np.arange(_CLASSES), lengths[:, np.newaxis], mean_length=mean_length, k1=k1, b=b)
     values = (
         np.asarray(weights, dtype=np.float64)[first][np.newaxis, :, np.newaxis] * by_class[:, np.newaxis, :]
     )

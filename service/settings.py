@@ -97,11 +97,12 @@ class SearchSettings(_Section):
 
 
 class StoreSettings(_Section):
-    """Where vectors are kept."""
+    """Where vectors are kept, and where lexical search takes its candidates from in large collections (`words`)."""
 
     kind: Literal["pgvector", "qdrant"] = "pgvector"
     url: str | None = None
     api_key: SecretStr | None = None
+    words: Literal["postgres", "qdrant"] = "postgres"
 
 
 class LlmSettings(_Section):
@@ -249,6 +250,11 @@ def _check_together(settings: Settings) -> None:
         raise ConfigurationError(
             f"queries.rewrite (FOOTNOTE_QUERIES__REWRITE) is {settings.queries.rewrite}, which takes a language model, "
             "but llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set. Set it, or leave queries.rewrite off."
+        )
+    if settings.store.words == "qdrant" and settings.store.kind != "qdrant":
+        raise ConfigurationError(
+            f"store.words (FOOTNOTE_STORE__WORDS) is qdrant, but store.kind (FOOTNOTE_STORE__KIND) is "
+            f"{settings.store.kind}. Keep the vectors in qdrant, too, or leave the words in postgres."
         )
     overlap, longest = settings.chunking.overlap_tokens, settings.chunking.max_tokens
     if 2 * overlap >= longest:

@@ -102,6 +102,7 @@ def store_spec(settings: Settings) -> StoreSpec:
         url=chosen.url,
         api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
         path=settings.home / "qdrant" if chosen.url is None else None,
+        words=chosen.words,
     )
 
 

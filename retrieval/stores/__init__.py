@@ -21,6 +21,7 @@ from retrieval.errors import ExtraMissingError, IndexMismatchError
 from retrieval.filters import Selection
 
 StoreKind = Literal["pgvector", "qdrant", "memory"]
+WordsKind = Literal["postgres", "qdrant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,22 @@ class VectorStore(Protocol):
         """
         ...
 
+    async def word_candidates(
+        self,
+        index: Index,
+        words: Mapping[int, int],
+        *,
+        limit: int,
+        selection: Selection,
+        connection: Connection,
+    ) -> list[int] | None:
+        """Chunks that the selection holds, `limit` of those in which the words weigh most; None where the index lists
+        no words. They are candidates: what they score is for the caller to compute.
+
+        words: by `lexical_base`, with how often the question has each.
+        """
+        ...
+
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
     ) -> Mapping[int, float]:
@@ -161,12 +178,16 @@ class VectorStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSpec:
-    """Which store to use. For "qdrant": a server's `url` and `api_key`, or a local `path`."""
+    """Which store to use. For "qdrant": a server's `url` and `api_key`, or a local `path`.
+
+    words: where lexical search takes its candidates from, in large indexes; "qdrant" only together with that store.
+    """
 
     kind: StoreKind = "pgvector"
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     path: Path | None = None
+    words: WordsKind = "postgres"
 
 
 def load_store(spec: StoreSpec) -> VectorStore:
@@ -183,7 +204,9 @@ def load_store(spec: StoreSpec) -> VectorStore:
                 if exc.name is None or not exc.name.startswith("qdrant_client"):
                     raise
                 raise ExtraMissingError("qdrant", "store.kind 'qdrant'") from exc
-            return QdrantStore(url=spec.url, api_key=spec.api_key, path=spec.path)
+            return QdrantStore(
+                url=spec.url, api_key=spec.api_key, path=spec.path, words=spec.words == "qdrant"
+            )
         case "memory":
             from retrieval.stores.memory import MemoryStore
 

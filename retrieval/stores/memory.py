@@ -89,6 +89,17 @@ class MemoryStore:
         scored = await self.cosines(index, vector, sorted(current), connection=connection)
         return sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
+    async def word_candidates(
+        self,
+        index: Index,
+        words: Mapping[int, int],
+        *,
+        limit: int,
+        selection: Selection,
+        connection: Connection,
+    ) -> list[int] | None:
+        return None
+
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
     ) -> Mapping[int, float]:

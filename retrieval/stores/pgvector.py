@@ -164,6 +164,18 @@ class PgvectorStore:
             await connection.execute(_WALKED)
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
+    async def word_candidates(
+        self,
+        index: Index,
+        words: Mapping[int, int],
+        *,
+        limit: int,
+        selection: Selection,
+        connection: Connection,
+    ) -> list[int] | None:
+        """None: the segments of lexical search are beside the vectors."""
+        return None
+
     async def _has_graph(self, index: Index, connection: Connection) -> bool:
         cursor = await connection.execute(
             "SELECT FROM pg_index WHERE indexrelid = to_regclass(%(name)s) AND indisvalid",

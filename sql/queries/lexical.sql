@@ -59,3 +59,7 @@ LIMIT %(limit)s
 -- BM25 of given chunks, for completing what other lists have found.
 SELECT t.chunk_id, -(t.terms <#> %(weights)s[lexical_bin(t.length)]) AS bm25
 FROM chunk_terms AS t WHERE t.chunk_id = ANY(%(chunk_ids)s) AND t.collection_id = %(collection_id)s
+
+-- name: forward_lists
+-- The words of given chunks with their frequencies, for a store that lists them, too.
+SELECT t.chunk_id, t.length, t.terms FROM chunk_terms AS t WHERE t.chunk_id = ANY(%(chunk_ids)s)

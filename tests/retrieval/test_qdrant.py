@@ -16,13 +16,16 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from retrieval.database import Database
 from retrieval.errors import ConfigurationError, FootnoteError, IndexMissingError, StoreUnavailableError
-from retrieval.filters import Filters, Selection
+from retrieval.filters import NO_FILTERS, Filters, Selection
+from retrieval.lexical import Bm25Policy, lexical_candidates, read_question
 from retrieval.records import Scope
 from retrieval.stores import Index
+from retrieval.stores.memory import MemoryStore
 from retrieval.stores.qdrant.points import points_a_request
 from retrieval.stores.qdrant.store import QdrantStore
-from tests.retrieval.corpus import shared_database
-from tests.retrieval.qdrant_wire import Wire, serve
+from retrieval.word_candidates import best_by_words
+from tests.retrieval.corpus import Corpus, make_corpus, shared_database
+from tests.retrieval.qdrant_wire import SERVER, SERVER_KEY, SERVER_URL, Wire, serve
 from tests.retrieval.room import DIMENSION, EVERYTHING, About, Room, make_room, random_units, unit
 
 _ANY_INDEX = Index(id=1, collection_id=1, store="qdrant", embedder_hash="", embedder="", dimension=DIMENSION)
@@ -42,9 +45,9 @@ async def wire() -> Wire:
 
 @pytest.fixture
 async def room(database: Database, wire: Wire) -> AsyncIterator[Room]:
-    """An index at a server."""
+    """An index at a server that lists words, too."""
     async with serve(wire.app) as url:
-        store = QdrantStore(url=url)
+        store = QdrantStore(url=url, words=True)
         yield await make_room(database, store)
         await store.close()
 
@@ -52,17 +55,26 @@ async def room(database: Database, wire: Wire) -> AsyncIterator[Room]:
 # What goes over the wire.
 
 
-async def test_a_collection_has_dense_vectors_with_a_graph(wire: Wire, room: Room) -> None:
+async def test_a_collection_has_dense_vectors_with_a_graph_and_words_with_idf(wire: Wire, room: Room) -> None:
     (made,) = wire.created
     assert isinstance(made.vectors, dict)
     assert made.vectors.keys() == {"dense"}
     dense = made.vectors["dense"]
     assert (dense.size, dense.distance) == (DIMENSION, models.Distance.DOT)
     assert dense.hnsw_config == models.HnswConfigDiff(m=16, ef_construct=100)
+    assert made.sparse_vectors == {"words": models.SparseVectorParams(modifier=models.Modifier.IDF)}
     assert wire.indexed == [
         ("document_id", models.PayloadSchemaType.UUID),
         ("readers", models.PayloadSchemaType.KEYWORD),
     ]
+
+
+async def test_without_the_wish_for_words_a_collection_has_none(wire: Wire, database: Database) -> None:
+    async with serve(wire.app) as url:
+        store = QdrantStore(url=url)
+        await make_room(database, store)
+        await store.close()
+    assert wire.created[0].sparse_vectors is None
 
 
 async def test_few_visible_chunks_are_all_compared_and_many_are_walked(wire: Wire, room: Room) -> None:
@@ -167,6 +179,140 @@ async def test_a_collection_of_an_earlier_layout_has_to_be_built_anew(database: 
         with pytest.raises(IndexMissingError, match=r"an earlier one made it.*footnote reindex"):
             await attempt
     await store.close()
+
+
+# Words.
+
+_SENTENCES = [
+    "badgers dig tunnels below the garden",
+    "foxes run through the garden at night, and the garden is theirs",
+    "owls fly over the garden at night",
+    "moles dig tunnels as badgers do; badgers, badgers, badgers",
+    "night falls",
+    "the garden is closed on Mondays",
+    "tickets cost four euros",
+    "children pay two euros for tickets",
+]
+_QUESTIONS = ["badgers in the garden", "night night garden", "tickets for children", "nothing of that kind"]
+
+
+async def _by_words(
+    corpus: Corpus, question: str, *, scope: Scope = EVERYTHING, filters: Filters = NO_FILTERS
+) -> dict[int, float]:
+    """What lexical search finds where nothing is small enough to be scanned."""
+    policy = Bm25Policy(scan_below=-1)
+    async with corpus.database.snapshot() as connection:
+        asked = await read_question(
+            connection, collection_id=corpus.collection.id, question=question, policy=policy
+        )
+        found = await best_by_words(
+            connection,
+            corpus.store,
+            corpus.index,
+            asked,
+            selection=Selection(scope=scope, filters=filters),
+            visible=0,
+            limit=5,
+            policy=policy,
+        )
+    return dict(found)
+
+
+async def _scanned(
+    corpus: Corpus, question: str, *, scope: Scope = EVERYTHING, filters: Filters = NO_FILTERS
+) -> dict[int, float]:
+    policy = Bm25Policy()
+    async with corpus.database.snapshot() as connection:
+        asked = await read_question(
+            connection, collection_id=corpus.collection.id, question=question, policy=policy
+        )
+        selection = Selection(scope=scope, filters=filters)
+        return dict(
+            await lexical_candidates(
+                connection, asked, selection=selection, visible=0, limit=5, policy=policy
+            )
+        )
+
+
+@pytest.fixture(params=["local", "wire", SERVER])
+async def worded(request: pytest.FixtureRequest, database: Database, wire: Wire) -> AsyncIterator[Corpus]:
+    """A few sentences in an index that lists their words."""
+    async with serve(wire.app) as url:
+        where = {"local": None, "wire": url, "qdrant-server": SERVER_URL}
+        store = QdrantStore(url=where[request.param], api_key=SERVER_KEY, words=True)
+        corpus = await make_corpus(database, store)
+        for number, sentence in enumerate(_SENTENCES):
+            readers = ["public"] if number % 2 else ["user:ann"]
+            await corpus.add(f"{number % 3}/{number}.txt", sentence, readers=readers)
+        yield corpus
+        async with database.transaction() as connection:
+            await store.drop(corpus.index, connection)
+        await store.close()
+
+
+async def test_candidates_from_qdrant_score_what_a_scan_of_postgres_scores(
+    worded: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.word_candidates._LEAST", 1)
+    monkeypatch.setattr("retrieval.lexical._from_segments", None)
+    for question in _QUESTIONS:
+        for scope in (EVERYTHING, Scope.of([])):
+            for filters in (NO_FILTERS, Filters(paths=("1/",))):
+                expected = await _scanned(worded, question, scope=scope, filters=filters)
+                found = await _by_words(worded, question, scope=scope, filters=filters)
+                assert [*found.items()] == [*expected.items()], (question, scope, filters)
+
+
+async def test_the_words_of_a_chunk_are_its_part_of_bm25_without_idf(database: Database) -> None:
+    store = QdrantStore(words=True)
+    corpus = await make_corpus(database, store)
+    await corpus.add("a.txt", "badgers and badgers and moles")
+    await corpus.add("b.txt", "the of and")  # words that are left out
+    points, _ = await store._client.scroll(f"footnote_{corpus.index.id}", with_vectors=True)
+    vectors = [point.vector for point in points]
+    assert [{*vector} for vector in vectors if isinstance(vector, dict)] == [{"dense", "words"}, {"dense"}]
+    assert isinstance(vectors[0], dict)
+    words = vectors[0]["words"]
+    assert isinstance(words, models.SparseVector)
+    discount = 0.9 * (1 - 0.4 + 0.4 * 3 / 100)
+    assert sorted(words.values) == pytest.approx([1.9 / (1 + discount), 2 * 1.9 / (2 + discount)])
+    rows = await database.fetch_all(
+        "SELECT lexical_base(w) AS base FROM unnest(ARRAY['badger', 'mole']) AS w"
+    )
+    assert sorted(words.indices) == sorted(row["base"] for row in rows)
+    await store.close()
+
+
+async def test_an_index_keeps_whether_it_lists_words(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = QdrantStore(path=tmp_path, words=True)
+    corpus = await make_corpus(database, store)
+    await corpus.add("a.txt", _SENTENCES[0])
+    await store.close()
+    # Without the wish words are not asked for, and still written: an index that lists some of them would lose the rest.
+    store = QdrantStore(path=tmp_path)
+    corpus = corpus.into(store)
+    await corpus.add("b.txt", _SENTENCES[1])
+    plain = await make_corpus(database, store)
+    await plain.add("a.txt", _SENTENCES[0])
+    assert len(await _by_words(corpus, "garden")) == 2
+    await store.close()
+    store = QdrantStore(path=tmp_path, words=True)
+    monkeypatched = corpus.into(store)
+    assert len(await _by_words(monkeypatched, "garden")) == 2
+    assert caplog.text == ""
+    # An index that was made without words answers from Postgres, and says so once.
+    for _ in range(2):
+        assert len(await _by_words(plain.into(store), "garden")) == 1
+    assert caplog.text.count("was made without words") == 1
+    await store.close()
+
+
+async def test_words_come_from_postgres_where_the_store_lists_none(database: Database) -> None:
+    corpus = await make_corpus(database, MemoryStore())
+    await corpus.add("a.txt", _SENTENCES[0])
+    assert len(await _by_words(corpus, "garden")) == 1
 
 
 # Folders, and what is refused.

@@ -199,7 +199,7 @@ def test_quotas_stay_within_the_budget_and_within_what_there_is(
     words: list[tuple[int, float]], budget: int
 ) -> None:
     asked = [
-        Word(lexeme=str(n), base=n, frequency=frequency, weight=weight)
+        Word(lexeme=str(n), base=n, occurrences=1, frequency=frequency, weight=weight)
         for n, (frequency, weight) in enumerate(words)
     ]
     given_out = quotas(asked, budget)

@@ -29,6 +29,7 @@ _STORES = [
     "memory",
     "pgvector",
     "qdrant",
+    "qdrant-words",
     "qdrant-wire",
     SERVER,
 ]
@@ -48,8 +49,8 @@ async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIter
             yield MemoryStore()
         case "pgvector":
             yield PgvectorStore()
-        case "qdrant":
-            local = QdrantStore()
+        case "qdrant" | "qdrant-words":
+            local = QdrantStore(words=request.param == "qdrant-words")
             yield local
             await local.close()
         case "qdrant-wire":
@@ -58,7 +59,7 @@ async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIter
                 yield wired
                 await wired.close()
         case "qdrant-server":
-            remote = QdrantStore(url=SERVER_URL, api_key=SERVER_KEY)
+            remote = QdrantStore(url=SERVER_URL, api_key=SERVER_KEY, words=True)
             yield remote
             await _drop_all(database, remote)
             await remote.close()

@@ -193,6 +193,10 @@ def test_a_file_that_may_not_be_read_is_named(write_file: WriteFile, monkeypatch
             {"FOOTNOTE_RERANKER__KIND": "cross_encoder"},
             "reranker.model (FOOTNOTE_RERANKER__MODEL) is not set",
         ),
+        (
+            {"FOOTNOTE_STORE__WORDS": "qdrant"},
+            "store.words (FOOTNOTE_STORE__WORDS) is qdrant, but store.kind (FOOTNOTE_STORE__KIND) is pgvector",
+        ),
     ],
 )
 def test_settings_that_need_another_say_which(

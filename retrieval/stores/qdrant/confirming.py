@@ -23,14 +23,19 @@ _LONGEST_WALK = 10_000
 _MOST_TIES = 1_000
 
 
-async def best_confirmed(ask: Ask, confirm: Confirm, *, limit: int, exact: bool) -> list[tuple[int, float]]:
-    """The `limit` best chunks that are confirmed, best first, ties by chunk id; fewer only where there are fewer."""
+async def best_confirmed(
+    ask: Ask, confirm: Confirm, *, limit: int, exact: bool, ties: bool
+) -> list[tuple[int, float]]:
+    """The `limit` best chunks that are confirmed, best first, ties by chunk id; fewer only where there are fewer.
+
+    ties: those at the end of the list are told apart, too; else it is Qdrant that chooses among them.
+    """
     wanted = limit + 1  # one more tells whether the last has equals
     while True:
         found = await ask(wanted, exact)
         confirmed = await confirm([chunk_id for chunk_id, _ in found])
         kept = sorted((pair for pair in found if pair[0] in confirmed), key=lambda pair: (-pair[1], pair[0]))
-        if _is_enough(kept, limit) or (exact and len(found) < wanted):
+        if _is_enough(kept, limit, ties=ties) or (exact and len(found) < wanted):
             return kept[:limit]
         if len(found) < wanted:
             exact = True  # the walk came to an end; whether that was all, only looking at every vector tells
@@ -39,5 +44,7 @@ async def best_confirmed(ask: Ask, confirm: Confirm, *, limit: int, exact: bool)
             exact = exact or wanted > _LONGEST_WALK
 
 
-def _is_enough(kept: Sequence[tuple[int, float]], limit: int) -> bool:
+def _is_enough(kept: Sequence[tuple[int, float]], limit: int, *, ties: bool) -> bool:
+    if not ties:
+        return len(kept) >= limit
     return len(kept) > limit and (kept[limit][1] < kept[limit - 1][1] or len(kept) > limit + _MOST_TIES)

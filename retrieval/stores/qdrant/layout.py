@@ -1,7 +1,8 @@
-"""What a collection of Qdrant consists of: the vectors `dense`, and what filters read.
+"""What a collection of Qdrant consists of: the vectors `dense`, by wish also `words`, and what filters read.
 
-`dense` holds unit vectors, whose dot product is the cosine, in an HNSW graph that the server builds by itself. Where
-vectors, graphs and payload lie (memory or disk), and whether they are quantised, is left to the server's own settings.
+`dense` holds unit vectors, whose dot product is the cosine, in an HNSW graph that the server builds by itself. `words`
+holds what a chunk's words weigh, without idf, which the server computes (`words.py`). Where vectors, graphs and payload
+lie (memory or disk), and whether they are quantised, is left to the server's own settings.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from retrieval.stores.qdrant.connecting import Qdrant
 from retrieval.stores.qdrant.refusals import asking, collection_name
 
 DENSE = "dense"
+WORDS = "words"
 
 # Links of a vector, and how many neighbours are looked at to choose them. Written down, so that an index is what it
 # was measured to be whatever a server's defaults are.
@@ -25,7 +27,7 @@ _INDEXED = {
 }
 
 
-async def make_collection(qdrant: Qdrant, index: Index) -> None:
+async def make_collection(qdrant: Qdrant, index: Index, *, words: bool) -> None:
     """Make an index's collection, if it is not there. Raises `ConfigurationError` where another one has its name."""
     client, name = qdrant.client, collection_name(index)
     async with asking(qdrant, index):
@@ -39,6 +41,9 @@ async def make_collection(qdrant: Qdrant, index: Index) -> None:
                         size=index.dimension, distance=models.Distance.DOT, hnsw_config=_GRAPH
                     )
                 },
+                sparse_vectors_config=(
+                    {WORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)} if words else None
+                ),
             )
         if qdrant.is_server:
             # Before there are points: graphs get links by what is indexed only when they are built.
@@ -57,3 +62,10 @@ async def _check_vacant(qdrant: Qdrant, index: Index) -> None:
             "not know of: another Footnote uses it, or an earlier database did. Give each Footnote a Qdrant of its "
             "own, or delete that collection if nobody needs it."
         )
+
+
+async def lists_words(qdrant: Qdrant, index: Index) -> bool:
+    """Whether an index's collection was made to hold the words of its chunks."""
+    async with asking(qdrant, index):
+        params = (await qdrant.client.get_collection(collection_name(index))).config.params
+    return WORDS in (params.sparse_vectors or {})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from retrieval.stores.qdrant.layout import DENSE
+from retrieval.stores.qdrant.layout import DENSE, WORDS
 
 # Qdrant refuses requests above 32 MB. As JSON a number takes up to 22 bytes.
 _MOST_POINTS = 256
@@ -25,6 +25,7 @@ def points_a_request(dimension: int) -> int:
 def make_points(
     chunk_ids: Sequence[int],
     vectors: NDArray[np.float32],
+    words: Mapping[int, models.SparseVector],
     *,
     document_id: UUID,
     readers: Sequence[str],
@@ -34,7 +35,7 @@ def make_points(
     return [
         models.PointStruct(
             id=chunk_id,
-            vector={DENSE: vector},
+            vector={DENSE: vector, WORDS: words[chunk_id]} if chunk_id in words else {DENSE: vector},
             payload=payload,
         )
         for chunk_id, vector in zip(chunk_ids, vectors.tolist(), strict=True)

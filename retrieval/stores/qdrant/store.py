@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -17,11 +18,14 @@ from retrieval.stores import HeldVector, Index, StoreKind
 from retrieval.stores.qdrant.conditions import has_id, of_documents, pushed_down
 from retrieval.stores.qdrant.confirming import best_confirmed
 from retrieval.stores.qdrant.connecting import connect
-from retrieval.stores.qdrant.layout import DENSE, make_collection
+from retrieval.stores.qdrant.layout import DENSE, WORDS, lists_words, make_collection
 from retrieval.stores.qdrant.points import make_points, points_a_request
 from retrieval.stores.qdrant.reading import read_holdings, read_vector
 from retrieval.stores.qdrant.refusals import asking, collection_name
+from retrieval.stores.qdrant.words import of_question, read_words
 from retrieval.visible import visible_chunks
+
+logger = logging.getLogger(__name__)
 
 _IDS_A_REQUEST = 10_000
 # Requests that write and are on their way at once, of all documents together.
@@ -56,6 +60,9 @@ class QdrantStore:
     A server is shared by many processes. A folder (`path`) is for one process alone, holds all vectors in memory and
     suits some ten thousand chunks; with neither url nor path the vectors go when the process ends (for tests).
 
+    words: indexes that are made from now on also list the words of their chunks, for lexical search to take its
+    candidates from there. An index keeps what it was made with.
+
     Every method raises `StoreUnavailableError` where Qdrant cannot be reached or refuses, `IndexMissingError` where it
     has lost the index, and `ConfigurationError` where it does not accept the key.
     """
@@ -68,17 +75,22 @@ class QdrantStore:
         url: str | None = None,
         api_key: str | None = None,
         path: Path | None = None,
+        words: bool = False,
     ) -> None:
         """Raises `ConfigurationError` for a url or path that cannot be, `StoreUnavailableError` for a folder in use."""
         self._qdrant = connect(url=url, api_key=api_key, path=path)
         self._client = self._qdrant.client
+        self._words = words
+        # Which indexes list words: a fact of their collections, that never changes.
+        self._with_words: dict[int, bool] = {}
         self._writes = asyncio.Semaphore(_WRITES_AT_ONCE)
 
     async def create(self, index: Index, connection: Connection) -> None:
         """Make the index's collection. Raises `ConfigurationError` where its name is taken by something else."""
-        await make_collection(self._qdrant, index)
+        await make_collection(self._qdrant, index, words=self._words)
 
     async def drop(self, index: Index, connection: Connection) -> None:
+        self._with_words.pop(index.id, None)
         async with asking(self._qdrant, index):
             await self._client.delete_collection(collection_name(index))
 
@@ -95,11 +107,15 @@ class QdrantStore:
         """Add vectors at once, ahead of the caller's transaction; those of an id that is already there are replaced."""
         index.check_dimension(vectors)
         assert len(chunk_ids) == len(vectors), "one vector for each chunk"
+        with_words = await self._has_words(index)
         size = points_a_request(index.dimension)
 
         async def send(part: slice) -> None:
             async with self._writes:
-                points = make_points(chunk_ids[part], vectors[part], document_id=document_id, readers=readers)
+                words = await read_words(connection, chunk_ids[part]) if with_words else {}
+                points = make_points(
+                    chunk_ids[part], vectors[part], words, document_id=document_id, readers=readers
+                )
                 async with asking(self._qdrant, index):
                     await self._client.upsert(collection_name(index), points, wait=True)
 
@@ -147,10 +163,43 @@ class QdrantStore:
             connection=connection,
         )
 
+    async def word_candidates(
+        self,
+        index: Index,
+        words: Mapping[int, int],
+        *,
+        limit: int,
+        selection: Selection,
+        connection: Connection,
+    ) -> list[int] | None:
+        if not self._words or not await self._has_words(index):
+            return None
+        best = await self._best(
+            index,
+            of_question(words),
+            WORDS,
+            limit=limit,
+            selection=selection,
+            exact=True,  # an index of words always is
+            connection=connection,
+        )
+        return [chunk_id for chunk_id, _ in best]
+
+    async def _has_words(self, index: Index) -> bool:
+        if index.id not in self._with_words:
+            self._with_words[index.id] = await lists_words(self._qdrant, index)
+            if self._words and not self._with_words[index.id]:
+                logger.warning(
+                    "store.words is 'qdrant', but index %d was made without words; their candidates come from Postgres "
+                    "until it is built anew: footnote reindex",
+                    index.id,
+                )
+        return self._with_words[index.id]
+
     async def _best(
         self,
         index: Index,
-        asked: list[float],
+        asked: list[float] | models.SparseVector,
         using: str,
         *,
         limit: int,
@@ -168,7 +217,7 @@ class QdrantStore:
         async def confirm(chunk_ids: Sequence[int]) -> set[int]:
             return await visible_chunks(connection, index.collection_id, chunk_ids, selection)
 
-        return await best_confirmed(ask, confirm, limit=limit, exact=exact)
+        return await best_confirmed(ask, confirm, limit=limit, exact=exact, ties=using == DENSE)
 
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
@@ -190,7 +239,7 @@ class QdrantStore:
     async def _query(
         self,
         index: Index,
-        asked: list[float],
+        asked: list[float] | models.SparseVector,
         using: str,
         condition: models.Filter | None,
         *,
