@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from tokenizers import Encoding, Tokenizer
@@ -21,6 +22,7 @@ class TextTokenizer:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
         self._text_room = max_tokens - tokenizer.num_special_tokens_to_add(False)
         self._pair_room = max_tokens - tokenizer.num_special_tokens_to_add(True)
 
@@ -47,22 +49,40 @@ class TextTokenizer:
 
     def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """`text_ids` of many texts, on as many threads as the tokenizers library sees fit."""
-        try:
-            encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        except TypeError as exc:
-            raise _not_unicode() from exc
-        return [self._finish(each).ids for each in encoded]
+        ids = [each.ids for each in self._encode_batch(texts, whole=True)]
+        # Few are: reading them twice costs less than cutting each and adding its special tokens here.
+        too_long = [index for index, each in enumerate(ids) if len(each) > self._max_tokens]
+        for index, each in zip(
+            too_long, self._encode_batch([texts[index] for index in too_long]), strict=True
+        ):
+            ids[index] = self._finish(each).ids
+        return ids
 
     def pair_ids(self, first: str, second: str) -> tuple[list[int], list[int]]:
         """Token ids and segment ids of a pair, with special tokens.
 
         The second text is cut. The first is cut only where it leaves the second less than half of the room.
         """
-        head, tail = self._encode(first), self._encode(second)
-        head.truncate(max(self._pair_room - len(tail), self._pair_room // 2))
-        tail.truncate(self._pair_room - len(head))
+        return self._join(self._encode(first), self._encode(second))
+
+    def batch_pair_ids(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+        """`pair_ids` of many pairs, on many threads; a text that stands in several pairs is read once."""
+        texts = list(dict.fromkeys(chain.from_iterable(pairs)))
+        encoded = dict(zip(texts, self._encode_batch(texts), strict=True))
+        return [self._join(encoded[first], encoded[second]) for first, second in pairs]
+
+    def _join(self, head: Encoding, tail: Encoding) -> tuple[list[int], list[int]]:
+        head = _cut(head, max(self._pair_room - len(tail), self._pair_room // 2))
+        tail = _cut(tail, self._pair_room - len(head))
         joined = self._tokenizer.post_process(head, tail, True)
         return joined.ids, joined.type_ids
+
+    def _encode_batch(self, texts: Sequence[str], *, whole: bool = False) -> list[Encoding]:
+        """Uncut; `whole` ones have their special tokens."""
+        try:
+            return self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=whole)
+        except TypeError as exc:
+            raise _not_unicode() from exc
 
     def _encode(self, text: str) -> Encoding:
         try:
@@ -73,6 +93,15 @@ class TextTokenizer:
     def _finish(self, encoding: Encoding) -> Encoding:
         encoding.truncate(self._text_room)
         return self._tokenizer.post_process(encoding, None, True)
+
+
+def _cut(encoding: Encoding, room: int) -> Encoding:
+    """The first `room` tokens. What was given stays whole, for it may belong to other pairs too."""
+    if len(encoding) <= room:
+        return encoding
+    shorter = Encoding.merge([encoding])
+    shorter.truncate(room)
+    return shorter
 
 
 def _not_unicode() -> InvalidRequestError:

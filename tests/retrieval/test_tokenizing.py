@@ -75,6 +75,17 @@ def test_a_pair_fills_the_room_and_only_a_long_first_text_is_cut_to_half_of_it(
         assert head == _ids(first)
 
 
+@given(
+    pairs=st.lists(st.tuples(texts, texts), max_size=6), others=st.lists(texts, max_size=3), max_tokens=limits
+)
+def test_pairs_that_share_a_text_are_read_as_each_alone(
+    pairs: list[tuple[str, str]], others: list[str], max_tokens: int
+) -> None:
+    reader = _reader(max_tokens)
+    pairs = pairs + [(first, other) for first, _ in pairs for other in others]
+    assert reader.batch_pair_ids(pairs) == [reader.pair_ids(*pair) for pair in pairs]
+
+
 def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
     reader = _reader(16)
     for attempt in (
@@ -82,6 +93,7 @@ def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
         lambda: reader.text_ids("fox \udfff"),
         lambda: reader.batch_ids(["fox", "\ud800"]),
         lambda: reader.pair_ids("fox", "\ud800"),
+        lambda: reader.batch_pair_ids([("fox", "dog"), ("\ud800", "fox")]),
     ):
         with pytest.raises(InvalidRequestError, match="not valid Unicode"):
             attempt()
