@@ -1,4 +1,4 @@
-"""Models on torch: where they run, what identifies their files, and how sequences become batches.
+"""Models on torch: where they run, and what identifies their files.
 
 The embedder and the cross-encoder adapter share this. It is imported by them alone, since it imports torch.
 """
@@ -8,27 +8,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import numpy as np
 import torch
 import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from retrieval.errors import ConfigurationError, ModelError, WeightsError
+from retrieval.errors import ConfigurationError, WeightsError
 from retrieval.tokenizing import TextTokenizer
 
 _log = logging.getLogger(__name__)
-
-Features = dict[str, Any]
-"""Tensors by name, as a sentence-transformers module takes them."""
-
 
 _HOW_TO_POINT = (
     "Where the Hugging Face hub cannot be reached, copy the model's whole repository into a folder "
@@ -170,91 +164,3 @@ def private_tokenizer(model: Any, *, max_tokens: int | None = None) -> tuple[Tex
     limits = (max_tokens, model.max_seq_length, getattr(model.config, "max_position_embeddings", None))
     longest = min(limit for limit in limits if limit is not None)
     return TextTokenizer(Tokenizer.from_str(backend.to_str()), max_tokens=longest), longest
-
-
-class BatchRunner:
-    """Runs sequences of token ids in batches of similar length, with at most a number of padded tokens in each.
-
-    `forward` gets a batch's tensors on the device and returns one row a sequence. Where the GPU runs out of memory,
-    the batch is halved and the budget of later batches with it, which is logged. Threads may share a runner.
-    """
-
-    def __init__(
-        self, forward: Callable[[Features], Any], *, device: str, pad_id: int, tokens_per_batch: int
-    ) -> None:
-        self._forward = forward
-        self._device = torch.device(device)
-        self._pad_id = pad_id
-        self._tokens_per_batch = tokens_per_batch
-
-    def run(
-        self, sequences: Sequence[Sequence[int]], segments: Sequence[Sequence[int]] | None = None
-    ) -> NDArray[np.float32]:
-        """Run all sequences; float32 rows in the order given. Raises `ModelError`."""
-        sequences = [sequence or [self._pad_id] for sequence in sequences]
-        # The longest first: if memory is short, it shows at once.
-        order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
-        lengths = [len(sequences[index]) for index in order]
-        outputs = []
-        try:
-            with torch.inference_mode():
-                start = 0
-                while start < len(order):
-                    stop = start + max(1, self._tokens_per_batch // lengths[start])
-                    outputs.append(self._run_batch(order[start:stop], sequences, segments))
-                    start = stop
-                # Only here does the host wait for the device.
-                stacked = torch.cat(outputs).float().cpu().numpy()
-        except RuntimeError as exc:
-            raise ModelError(f"the model failed on {self._device} ({_first_line(exc)})") from exc
-        rows: NDArray[np.float32] = np.empty_like(stacked)
-        rows[order] = stacked
-        if not np.isfinite(rows).all():
-            raise ModelError(
-                "the model returned values that are not finite; set the precision to bf16 or fp32"
-            )
-        return rows
-
-    def _run_batch(
-        self,
-        batch: Sequence[int],
-        sequences: Sequence[Sequence[int]],
-        segments: Sequence[Sequence[int]] | None,
-    ) -> Any:
-        try:
-            features = {
-                "input_ids": self._tensor([sequences[index] for index in batch], self._pad_id),
-                "attention_mask": self._tensor([[1] * len(sequences[index]) for index in batch], 0),
-            }
-            if segments is not None:
-                features["token_type_ids"] = self._tensor([segments[index] for index in batch], 0)
-            return self._forward(features)
-        except torch.OutOfMemoryError as exc:
-            if len(batch) == 1:
-                raise ModelError(
-                    f"a single text of {len(sequences[batch[0]])} tokens does not fit into the GPU's memory"
-                ) from exc
-        half = len(batch) // 2
-        self._tokens_per_batch = min(self._tokens_per_batch, len(sequences[batch[0]]) * half)
-        _log.warning(
-            "out of GPU memory with %d texts in a batch; going on with %d tokens a batch",
-            len(batch),
-            self._tokens_per_batch,
-        )
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-        halves = (batch[:half], batch[half:])
-        return torch.cat([self._run_batch(part, sequences, segments) for part in halves])
-
-    def _tensor(self, rows: Sequence[Sequence[int]], filler: int) -> Any:
-        """Pad to the longest row; on a GPU to a multiple of 8, which its attention kernels want."""
-        width = max(map(len, rows))
-        if self._device.type == "cuda":
-            width = -(-width // 8) * 8
-        padded = np.full((len(rows), width), filler, dtype=np.int64)
-        for index, row in enumerate(rows):
-            padded[index, : len(row)] = row
-        tensor = torch.from_numpy(padded)
-        if self._device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True)

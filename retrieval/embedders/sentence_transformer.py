@@ -14,7 +14,9 @@ from retrieval.errors import ExtraMissingError, ModelError, WeightsError
 try:
     from sentence_transformers import SentenceTransformer
 
-    from retrieval.torch_models import BatchRunner, choose_device, find_model, private_tokenizer
+    from retrieval.packed_encoder import choose_pass
+    from retrieval.torch_batches import BatchRunner, Features, ForwardPass, PaddedPass, usual_tokens
+    from retrieval.torch_models import choose_device, find_model, private_tokenizer
 except ModuleNotFoundError as exc:
     raise ExtraMissingError("gpu", "the embedder kind 'sentence_transformer'") from exc
 
@@ -46,14 +48,17 @@ _FAMILIES = (
 )
 _UNKNOWN = _Family(marker="", cosine_bounds=(0.2, 0.9))
 
-_POOLING: dict[str, Literal["cls", "mean", "last"]] = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
+_Pooling = Literal["cls", "mean", "last"]
+_POOLING: dict[str, _Pooling] = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
+_AFTER_POOLING = frozenset({"Dense", "Dropout", "LayerNorm", "Normalize"})
+"""Modules of sentence-transformers that read nothing but the pooled row."""
 
 
 class SentenceTransformerEmbedder:
     """Embeds with torch, in batches of similar length that a budget of tokens bounds.
 
     model: a folder that holds a sentence-transformers model, or a hub name such as "BAAI/bge-base-en-v1.5".
-    device, precision: as in `EmbedderSpec`. tokens_per_batch: padded tokens in one forward pass.
+    device, precision: as in `EmbedderSpec`. tokens_per_batch: tokens in one forward pass, padding included.
     Pooling, prompts and the longest input come from the model's own files; a prompt that they do not give comes
     from a small table of families. Vectors are unit rows whatever the model's last module does.
     Raises `WeightsError` and `ConfigurationError`.
@@ -77,11 +82,14 @@ class SentenceTransformerEmbedder:
             )
         loaded = files.load(SentenceTransformer, device=device, precision=precision)
         self._tokenizer, self.max_tokens = private_tokenizer(loaded)
+        pooling = _pooling_of(loaded, files.location)
+        pad_id = loaded.tokenizer.pad_token_id or 0
+        forward = _forward_pass(loaded, pooling, device=device, pad_id=pad_id)
         runner = BatchRunner(
-            lambda features: loaded(features)["sentence_embedding"][:, : loaded.truncate_dim],
+            forward,
             device=device,
-            pad_id=loaded.tokenizer.pad_token_id or 0,
-            tokens_per_batch=tokens_per_batch or (32_768 if on_gpu else 4_096),
+            pad_id=pad_id,
+            tokens_per_batch=tokens_per_batch or usual_tokens(forward, device=device),
         )
         self._runner: BatchRunner | None = runner
         family = _family_of(files.name)
@@ -93,7 +101,7 @@ class SentenceTransformerEmbedder:
             model=files.name,
             fingerprint=files.fingerprint,
             dimension=runner.run([self._tokenizer.text_ids("a")]).shape[1],  # and so it is seen to run
-            pooling=_pooling_of(loaded, files.location),
+            pooling=pooling,
             normalized=True,
             query_prefix=_prompt(loaded, "query") or family.query_prefix,
             document_prefix=_prompt(loaded, "document", "passage") or family.document_prefix,
@@ -135,7 +143,28 @@ def _prompt(model: Any, *names: str) -> str:
     return next((prompt for name in names if (prompt := model.prompts.get(name))), "")
 
 
-def _pooling_of(model: Any, location: str) -> Literal["cls", "mean", "last"]:
+def _forward_pass(model: Any, pooling: _Pooling, *, device: str, pad_id: int) -> ForwardPass:
+    """The model's own forward pass, or the same without padding where only its encoder needs to be replaced."""
+
+    def select(features: Features) -> Any:
+        return features["sentence_embedding"][:, : model.truncate_dim]
+
+    padded = PaddedPass(lambda features: select(model(features)), device=device, pad_id=pad_id)
+    modules = list(model)
+    kinds = [type(module).__name__ for module in modules]
+    if kinds[:2] != ["Transformer", "Pooling"] or not _AFTER_POOLING.issuperset(kinds[2:]):
+        return padded
+
+    def finish(rows: Any) -> Any:
+        features = {"sentence_embedding": rows}
+        for module in modules[2:]:
+            features = module(features)
+        return select(features)
+
+    return choose_pass(modules[0].auto_model, padded, device=device, pooling=pooling, finish=finish)
+
+
+def _pooling_of(model: Any, location: str) -> _Pooling:
     modes = [module.pooling_mode for module in model if hasattr(module, "pooling_mode")]
     prompts_pooled = all(getattr(module, "include_prompt", True) for module in model)
     if len(modes) == 1 and modes[0] in _POOLING and prompts_pooled:

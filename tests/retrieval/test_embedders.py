@@ -235,6 +235,22 @@ def test_vectors_are_those_of_sentence_transformers_itself() -> None:
 
 
 @pytest.mark.extras
+def test_without_padding_vectors_are_those_of_sentence_transformers_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a GPU: there one kernel does the attention of packed texts, here torch's does that of one at a time."""
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setattr("retrieval.packed_encoder.has_attention_kernel", lambda **_: True)
+    ours = load_embedder(EmbedderSpec(kind="sentence_transformer", model=str(minilm()), device="cpu"))
+    monkeypatch.delattr("retrieval.torch_batches.PaddedPass.__call__")
+    theirs = SentenceTransformer(str(minilm()), device="cpu", local_files_only=True)
+    texts = [*PASSAGES, "leave " * 400] * 3
+    assert np.allclose(ours.embed_documents(texts), theirs.encode(texts), atol=1e-6)
+    assert float(ours.embed_query(QUESTION) @ theirs.encode([QUESTION])[0]) > 0.9999
+
+
+@pytest.mark.extras
 def test_bf16_stays_close_to_fp32() -> None:
     spec = EmbedderSpec(kind="sentence_transformer", model=str(minilm()), device="cpu")
     full = load_embedder(spec)

@@ -178,6 +178,25 @@ def test_logits_are_those_of_sentence_transformers_itself(tmp_path: Path) -> Non
 
 
 @pytest.mark.extras
+@pytest.mark.parametrize("kind", ["Bert", "XLMRoberta"])
+def test_without_padding_logits_are_those_of_sentence_transformers_too(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: there one kernel does the attention of packed pairs, here torch's does that of one at a time."""
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    monkeypatch.setattr("retrieval.packed_encoder.has_attention_kernel", lambda **_: True)
+    folder = str(save_cross_encoder(tmp_path, kind=kind))
+    ours = load_reranker(RerankerSpec(kind="cross_encoder", model=folder, device="cpu"))
+    monkeypatch.delattr("retrieval.torch_batches.PaddedPass.__call__")
+    theirs = CrossEncoder(folder, device="cpu", local_files_only=True)
+    logits = theirs.predict(PAIRS * 3, activation_fn=torch.nn.Identity())
+    assert np.allclose(ours.score(PAIRS * 3), logits, atol=1e-5)
+    assert len(set(logits.round(3))) > 3
+
+
+@pytest.mark.extras
 def test_a_classifier_of_several_labels_is_no_reranker(tmp_path: Path) -> None:
     folder = save_cross_encoder(tmp_path, labels=3)
     with pytest.raises(WeightsError, match="gives 3 labels a pair"):

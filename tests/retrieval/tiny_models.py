@@ -1,4 +1,4 @@
-"""Models small enough to make and save in a test: randomly initialised BERTs. For tests marked `extras`."""
+"""Models small enough to make and save in a test: randomly initialised ones. For tests marked `extras`."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ def save_tokenizer(folder: Path) -> None:
     BertTokenizer(vocab=vocabulary, model_max_length=64).save_pretrained(folder)
 
 
-def save_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
-    """A cross-encoder of two layers with random weights (always the same ones)."""
+def save_cross_encoder(folder: Path, *, labels: int = 1, kind: str = "Bert") -> Path:
+    """A cross-encoder of two layers, as BERT or another `kind` has them, with random weights (always the same ones)."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification
+    import transformers
 
     torch.manual_seed(7)
-    config = BertConfig(
+    config = getattr(transformers, f"{kind}Config")(
         vocab_size=128,
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=64,
+        max_position_embeddings=66,
+        type_vocab_size=2,
         num_labels=labels,
         initializer_range=0.5,
     )
-    BertForSequenceClassification(config).save_pretrained(folder)
+    getattr(transformers, f"{kind}ForSequenceClassification")(config).save_pretrained(folder)
     save_tokenizer(folder)
     return folder

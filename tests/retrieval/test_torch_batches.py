@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,14 @@ class Device:
 
 
 def _runner(device: Device, tokens_per_batch: int) -> Any:
-    from retrieval.torch_models import BatchRunner
+    return _padded_runner(device, pad_id=99, tokens_per_batch=tokens_per_batch)
 
-    return BatchRunner(device, device="cpu", pad_id=99, tokens_per_batch=tokens_per_batch)
+
+def _padded_runner(model: Callable[[dict[str, Any]], Any], *, pad_id: int, tokens_per_batch: int) -> Any:
+    from retrieval.torch_batches import BatchRunner, PaddedPass
+
+    forward = PaddedPass(model, device="cpu", pad_id=pad_id)
+    return BatchRunner(forward, device="cpu", pad_id=pad_id, tokens_per_batch=tokens_per_batch)
 
 
 def _sequences(lengths: list[int]) -> list[list[int]]:
@@ -70,7 +76,7 @@ def test_out_of_memory_halves_the_batch_and_those_that_follow_and_says_so(
 ) -> None:
     device = Device(memory_tokens=100)
     runner = _runner(device, 1000)
-    with caplog.at_level(logging.WARNING, logger="retrieval.torch_models"):
+    with caplog.at_level(logging.WARNING, logger="retrieval.torch_batches"):
         assert runner.run(_sequences(LENGTHS * 4))[:, 0].tolist() == [
             (index + 1) * length for index, length in enumerate(LENGTHS * 4)
         ]
@@ -86,25 +92,68 @@ def test_a_text_that_does_not_fit_alone_is_a_model_error() -> None:
 
 
 def test_values_that_are_not_finite_are_a_model_error() -> None:
-    from retrieval.torch_models import BatchRunner
-
     def overflow(features: dict[str, Any]) -> Any:
         return features["input_ids"].float() / 0
 
-    runner = BatchRunner(overflow, device="cpu", pad_id=0, tokens_per_batch=64)
+    runner = _padded_runner(overflow, pad_id=0, tokens_per_batch=64)
     with pytest.raises(ModelError, match="not finite; set the precision to bf16 or fp32"):
         runner.run([[1, 2]])
 
 
 def test_a_failure_of_torch_is_a_model_error() -> None:
-    from retrieval.torch_models import BatchRunner
-
     def fail(features: dict[str, Any]) -> Any:
         raise RuntimeError("device-side assert")
 
     with pytest.raises(ModelError, match=r"failed on cpu .*device-side assert"):
-        BatchRunner(fail, device="cpu", pad_id=0, tokens_per_batch=64).run([[1, 2]])
+        _padded_runner(fail, pad_id=0, tokens_per_batch=64).run([[1, 2]])
 
 
 def test_an_empty_sequence_is_run_as_padding() -> None:
     assert _runner(Device(), 64).run([[], [5]])[:, 0].tolist() == [99, 5]
+
+
+class Packing:
+    """As `Device`, but without padding: notes how many tokens each batch has."""
+
+    padded = False
+
+    def __init__(self, *, memory_tokens: int = 10**9) -> None:
+        self.memory_tokens = memory_tokens
+        self.tokens: list[int] = []
+
+    def __call__(self, sequences: Sequence[Sequence[int]], segments: object) -> Any:
+        import torch
+
+        tokens = sum(map(len, sequences))
+        if tokens > self.memory_tokens:
+            raise torch.OutOfMemoryError("no memory left")
+        self.tokens.append(tokens)
+        return torch.tensor([[float(sum(sequence))] for sequence in sequences])
+
+
+def _packing_runner(device: Packing, tokens_per_batch: int) -> Any:
+    from retrieval.torch_batches import BatchRunner
+
+    return BatchRunner(device, device="cpu", pad_id=99, tokens_per_batch=tokens_per_batch)
+
+
+def test_without_padding_batches_are_about_even_and_within_the_budget() -> None:
+    device = Packing()
+    assert _packing_runner(device, 60).run(_sequences(LENGTHS))[:, 0].tolist() == SUMS
+    assert device.tokens == [50, 50, 55]
+    device = Packing()
+    _packing_runner(device, 10).run(_sequences([25, 4, 4, 4]))
+    assert device.tokens == [25, 8, 4]
+    device = Packing()
+    _packing_runner(device, 1000).run(_sequences([10] * 150))
+    assert device.tokens == [750, 750]
+
+
+def test_without_padding_out_of_memory_halves_the_batch_and_those_that_follow(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    device = Packing(memory_tokens=100)
+    rows = _packing_runner(device, 1000).run(_sequences([40] * 40))
+    assert rows[:, 0].tolist() == [40 * (index + 1) for index in range(40)]
+    assert max(device.tokens) <= 100
+    assert "out of GPU memory with 20 texts in a batch; going on with 400 tokens a batch" in caplog.text
