@@ -1,15 +1,17 @@
-"""The sentence-transformers adapter against plain `SentenceTransformer.encode`, on a GPU. Not measured on a GPU yet.
+"""The GPU adapters of embedder and reranker against plain sentence-transformers. Figures: docs/performance.md.
 
-    python benchmarks/embed_gpu.py [--shapes bge-small bge-large] [--precisions fp16 bf16] [--texts 4096]
+    python benchmarks/embed_gpu.py [--shapes bge-small bge-large bge-reranker-large] [--precisions fp16 bf16]
     python benchmarks/embed_gpu.py --quick          tiny sizes on the CPU: shows that it runs, measures nothing
 
 Stands alone: it needs torch, transformers and sentence-transformers, no model from anywhere and no other part of
 Footnote's installation. The models have the real shapes and random weights, the texts are random words of a made-up
-vocabulary, 128 to 512 tokens each, all of which the time of a forward pass does not depend on.
+vocabulary, 128 to 512 tokens each (a reranker's pairs: question and passage together), all of which the time of a
+forward pass does not depend on.
 
-Prints, for each shape and precision: tokens a second of both, their ratio (against the fastest of plain encode's batch
-sizes), and the fraction of the device's measured matrix-multiply rate that the adapter reaches; then one line of JSON.
-Only real tokens are counted, never padding.
+Prints, for each shape and precision: tokens a second of both, their ratio (against the fastest of plain's batch
+sizes), the fraction of the device's measured matrix-multiply rate that the adapter reaches, and how far the two are
+apart; then one line of JSON. Only real tokens are counted, never padding. --profile adds how long the GPU was busy
+with the adapter, and with which kernels.
 """
 
 from __future__ import annotations
@@ -26,53 +28,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
-from transformers import BertConfig, BertModel, BertTokenizer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 
+from benchmarks.random_encoders import SHAPES, make_texts, make_words, save_embedder, save_reranker
 from retrieval.embedders.sentence_transformer import SentenceTransformerEmbedder
+from retrieval.rerankers.cross_encoder import CrossEncoderReranker
 from retrieval.torch_models import choose_device, choose_dtype
-
-_VOCABULARY = 30_522
-_SYLLABLES = [first + second for first in "bcdfghklmnprstvz" for second in "aeiou"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """The sizes of a BERT encoder."""
-
-    layers: int
-    width: int
-    heads: int
-    feed_forward: int
-
-    def flops(self, lengths: Sequence[int]) -> float:
-        """Floating-point operations of a forward pass over sequences of these lengths, without padding.
-
-        A token costs two operations for each weight of a matrix (4 d² + 2 d f in a layer) and, in a sequence of T
-        tokens, 4 d T a layer for the scores and the weighted sum of attention: a third of the 6 N + 12 L H Q T that
-        PaLM counts for forward and backward (Chowdhery et al. 2022, appendix B), embeddings left out.
-        """
-        weights = self.layers * (4 * self.width**2 + 2 * self.width * self.feed_forward)
-        return sum(2.0 * weights * length + 4.0 * self.layers * self.width * length**2 for length in lengths)
-
-
-SHAPES = {
-    "bge-small": Shape(layers=12, width=384, heads=12, feed_forward=1536),
-    "bge-large": Shape(layers=24, width=1024, heads=16, feed_forward=4096),
-    "tiny": Shape(layers=2, width=64, heads=4, feed_forward=128),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was measured of one shape in one precision. Rates are of real tokens."""
+    """What was measured of one shape in one precision. Rates are of real tokens.
+
+    lowest_cosine compares an embedder's vectors with those of plain, largest_difference a reranker's logits.
+    """
 
     shape: str
     precision: str
@@ -83,49 +59,86 @@ class Result:
     adapter_tflops: float
     matmul_tflops: float
     fraction_of_matmul: float
-    lowest_cosine: float
+    lowest_cosine: float | None = None
+    largest_difference: float | None = None
 
 
-def make_words(count: int) -> list[str]:
-    """`count` different made-up words."""
-    chooser = random.Random(1)
-    words: set[str] = set()
-    while len(words) < count:
-        words.add("".join(chooser.choices(_SYLLABLES, k=chooser.randint(2, 4))))
-    return sorted(words)
+class Contest(Protocol):
+    """Adapter and plain model with the same weights, on the same inputs."""
+
+    def run_adapter(self) -> NDArray[np.float32]: ...
+
+    def run_plain(self, batch_size: int) -> NDArray[np.float32]: ...
+
+    def close(self) -> None: ...
 
 
-def make_texts(words: Sequence[str], count: int, shortest: int, longest: int) -> tuple[list[str], list[int]]:
-    """Texts of random words, and their lengths in tokens: a word is a token, and two are special."""
-    chooser = random.Random(2)
-    lengths = [chooser.randint(shortest, longest) for _ in range(count)]
-    return [" ".join(chooser.choices(words, k=length - 2)) for length in lengths], lengths
+class Embedding:
+    """Texts to vectors: `SentenceTransformerEmbedder` against `SentenceTransformer.encode`."""
+
+    def __init__(
+        self, folder: str, words: Sequence[str], lengths: Sequence[int], *, device: str, precision: str
+    ) -> None:
+        self._texts = make_texts(words, [length - 2 for length in lengths])
+        self._adapter = SentenceTransformerEmbedder(folder, device=device, precision=precision)
+        self._plain = SentenceTransformer(
+            folder, device=device, local_files_only=True, model_kwargs={"dtype": choose_dtype(precision)}
+        )
+        assert [self._adapter.count_tokens(text) + 2 for text in self._texts[:20]] == list(lengths[:20])
+
+    def run_adapter(self) -> NDArray[np.float32]:
+        return _on_threads(self._adapter, self._adapter.embed_documents, self._texts)
+
+    def run_plain(self, batch_size: int) -> NDArray[np.float32]:
+        rows = self._plain.encode(self._texts, batch_size=batch_size, show_progress_bar=False)
+        return _as_fp32(rows)
+
+    def close(self) -> None:
+        self._adapter.close()
 
 
-def save_model(folder: Path, shape: Shape, words: Sequence[str]) -> None:
-    """Save a randomly initialised model as sentence-transformers repositories are laid out: CLS, then L2."""
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=_VOCABULARY,
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.feed_forward,
-    )
-    BertModel(config).save_pretrained(folder)
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
-    BertTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)}, model_max_length=512
-    ).save_pretrained(folder)
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
-    modules = [
-        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for index, (path, kind) in enumerate(kinds.items())
-    ]
-    (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "1_Pooling").mkdir()
-    pooling = {"word_embedding_dimension": shape.width, "pooling_mode_cls_token": True}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+class Reranking:
+    """Pairs to logits: `CrossEncoderReranker` against `CrossEncoder.predict`. A question has 16 tokens."""
+
+    def __init__(
+        self, folder: str, words: Sequence[str], lengths: Sequence[int], *, device: str, precision: str
+    ) -> None:
+        questions = make_texts(words, [16] * len(lengths))
+        passages = make_texts(words, [length - 20 for length in lengths])
+        self._pairs = list(zip(questions, passages, strict=True))
+        self._adapter = CrossEncoderReranker(folder, device=device, precision=precision)
+        self._plain = CrossEncoder(
+            folder, device=device, local_files_only=True, model_kwargs={"dtype": choose_dtype(precision)}
+        )
+        read = self._plain.tokenizer(*map(list, zip(*self._pairs[:20], strict=True)))["input_ids"]
+        assert [len(ids) for ids in read] == list(lengths[:20])
+
+    def run_adapter(self) -> NDArray[np.float32]:
+        return _on_threads(self._adapter, self._adapter.score, self._pairs)
+
+    def run_plain(self, batch_size: int) -> NDArray[np.float32]:
+        logits = self._plain.predict(
+            self._pairs, batch_size=batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
+        )
+        return _as_fp32(logits)
+
+    def close(self) -> None:
+        self._adapter.close()
+
+
+def _as_fp32(values: Any) -> NDArray[np.float32]:
+    converted: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
+    return converted
+
+
+def _on_threads(
+    adapter: Any, run: Callable[[Sequence[Any]], NDArray[np.float32]], items: Sequence[Any]
+) -> NDArray[np.float32]:
+    """As the batchers do: jobs of the adapter's batch size on as many threads as it can use."""
+    size = adapter.batch_size
+    jobs = [items[start : start + size] for start in range(0, len(items), size)]
+    with ThreadPoolExecutor(adapter.parallelism) as threads:
+        return np.concatenate(list(threads.map(run, jobs)))
 
 
 def measure_matmul(device: str, precision: str, size: int) -> float:
@@ -152,48 +165,26 @@ def _timed(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - begin, result
 
 
-def _with_adapter(embedder: SentenceTransformerEmbedder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Embed as `EmbeddingBatcher` does: jobs of the adapter's batch size on as many threads as it can use."""
-    size = embedder.batch_size
-    jobs = [texts[start : start + size] for start in range(0, len(texts), size)]
-    with ThreadPoolExecutor(embedder.parallelism) as threads:
-        return np.concatenate(list(threads.map(embedder.embed_documents, jobs)))
-
-
 def compare(
     name: str,
     precision: str,
+    contest: Contest,
     *,
-    device: str,
-    texts: Sequence[str],
     lengths: Sequence[int],
-    words: Sequence[str],
     plain_batch_sizes: Sequence[int],
     repeats: int,
     matmul_tflops: float,
 ) -> Result:
-    """Time the adapter and plain encode by turns on the same model and texts; medians of `repeats`."""
-    with tempfile.TemporaryDirectory() as folder:
-        save_model(Path(folder), SHAPES[name], words)
-        adapter = SentenceTransformerEmbedder(folder, device=device, precision=precision)
-        plain = SentenceTransformer(
-            folder, device=device, local_files_only=True, model_kwargs={"dtype": choose_dtype(precision)}
-        )
-    assert [adapter.count_tokens(text) + 2 for text in texts[:20]] == list(lengths[:20])
-
-    def encode(batch_size: int) -> Any:
-        return plain.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
-
-    # One untimed run of each: kernels are chosen, memory is reserved, and both must give the same vectors.
-    theirs = np.asarray(encode(plain_batch_sizes[0]), dtype=np.float32)
-    cosines = (theirs * _with_adapter(adapter, texts)).sum(axis=1) / np.linalg.norm(theirs, axis=1)
+    """Time adapter and plain model by turns; medians of `repeats`."""
+    # An untimed run of each: kernels are chosen, memory is reserved.
+    ours = contest.run_adapter()
+    theirs = {size: contest.run_plain(size) for size in plain_batch_sizes}
     adapter_times: list[float] = []
     plain_times: dict[int, list[float]] = {size: [] for size in plain_batch_sizes}
     for _ in range(repeats):
-        adapter_times.append(_timed(lambda: _with_adapter(adapter, texts))[0])
+        adapter_times.append(_timed(contest.run_adapter)[0])
         for size, times in plain_times.items():
-            times.append(_timed(partial(encode, size))[0])
-    adapter.close()
+            times.append(_timed(partial(contest.run_plain, size))[0])
     best_size = min(plain_times, key=lambda size: statistics.median(plain_times[size]))
     adapter_s, plain_s = statistics.median(adapter_times), statistics.median(plain_times[best_size])
     tflops = SHAPES[name].flops(lengths) / adapter_s / 1e12
@@ -207,8 +198,26 @@ def compare(
         adapter_tflops=round(tflops, 4),
         matmul_tflops=round(matmul_tflops, 4),
         fraction_of_matmul=round(tflops / matmul_tflops, 4),
-        lowest_cosine=round(float(cosines.min()), 5),
+        **_likeness(ours, theirs[best_size]),
     )
+
+
+def _likeness(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, float]:
+    if ours.ndim == 1:
+        return {"largest_difference": round(float(np.abs(ours - theirs).max()), 6)}
+    cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(theirs, axis=1)
+    return {"lowest_cosine": round(float(cosines.min()), 6)}
+
+
+def print_profile(run: Callable[[], Any]) -> None:
+    """One more run, under torch's profiler: how long the GPU was busy, and with what."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        wall_s, _ = _timed(run)
+    kernels = sorted(profiler.key_averages(), key=lambda each: -each.self_device_time_total)
+    busy_s = sum(each.self_device_time_total for each in kernels) / 1e6
+    print(f"  GPU busy {busy_s:.3f} of {wall_s:.3f} s ({busy_s / wall_s:.0%})")
+    for each in kernels[:8]:
+        print(f"    {each.self_device_time_total / 1e3:8.1f} ms {each.count:6d} times {each.key[:90]}")
 
 
 def _describe(device: str) -> str:
@@ -218,47 +227,69 @@ def _describe(device: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["bge-small", "bge-large"])
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES)[:3])
     parser.add_argument("--precisions", nargs="+", default=["fp16", "bf16"])
     parser.add_argument("--texts", type=int, default=4096)
     parser.add_argument("--plain-batch-sizes", nargs="+", type=int, default=[32, 128])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", help="default: the GPU if torch sees one")
+    parser.add_argument(
+        "--profile", action="store_true", help="how long the GPU is busy with the adapter, and with what"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes on the CPU: shows that it runs")
     args = parser.parse_args()
     if args.quick:
-        args.shapes, args.precisions, args.texts, args.repeats, args.device = ["tiny"], ["bf16"], 64, 1, "cpu"
+        args.shapes, args.precisions = ["tiny", "tiny-reranker"], ["bf16"]
+        args.texts, args.repeats, args.device = 64, 1, "cpu"
     device = choose_device(args.device)
-    words = make_words(_VOCABULARY - 5)
-    shortest, longest = (16, 64) if args.quick else (128, 512)
-    texts, lengths = make_texts(words, args.texts, shortest, longest)
-    print(f"{_describe(device)}; {len(texts)} texts, {sum(lengths)} tokens")
+    words = make_words()
+    chooser = random.Random(1)
+    lengths = [chooser.randint(*((32, 64) if args.quick else (128, 512))) for _ in range(args.texts)]
+    print(f"{_describe(device)}; {len(lengths)} texts, {sum(lengths)} tokens")
     rates = {
         precision: measure_matmul(device, precision, 8192 if device.startswith("cuda") else 1024)
         for precision in args.precisions
     }
     results = []
     for name in args.shapes:
-        for precision in args.precisions:
-            result = compare(
-                name,
-                precision,
-                device=device,
-                texts=texts,
-                lengths=lengths,
-                words=words,
-                plain_batch_sizes=args.plain_batch_sizes,
-                repeats=args.repeats,
-                matmul_tflops=rates[precision],
-            )
-            results.append(result)
-            print(
-                f"{name} {precision}: adapter {result.adapter_tokens_per_s:,.0f} tokens/s, plain encode "
-                f"{result.plain_tokens_per_s:,.0f} (batches of {result.plain_batch_size}), ratio {result.ratio:.2f}; "
-                f"{result.adapter_tflops:.3g} of {result.matmul_tflops:.3g} TFLOP/s "
-                f"({result.fraction_of_matmul:.0%}); lowest cosine {result.lowest_cosine:.5f}"
-            )
+        reranks = SHAPES[name].reranks
+        with tempfile.TemporaryDirectory() as folder:
+            with torch.device(device):
+                (save_reranker if reranks else save_embedder)(Path(folder), SHAPES[name], words)
+            for precision in args.precisions:
+                contest = (Reranking if reranks else Embedding)(
+                    folder, words, lengths, device=device, precision=precision
+                )
+                results.append(
+                    compare(
+                        name,
+                        precision,
+                        contest,
+                        lengths=lengths,
+                        plain_batch_sizes=args.plain_batch_sizes,
+                        repeats=args.repeats,
+                        matmul_tflops=rates[precision],
+                    )
+                )
+                print(_in_words(results[-1]))
+                if args.profile:
+                    print_profile(contest.run_adapter)
+                contest.close()
     print(json.dumps({"device": _describe(device), "results": [asdict(result) for result in results]}))
+
+
+def _in_words(result: Result) -> str:
+    likeness = (
+        f"logits differ by at most {result.largest_difference:.4f}"
+        if result.lowest_cosine is None
+        else f"lowest cosine {result.lowest_cosine:.5f}"
+    )
+    return (
+        f"{result.shape} {result.precision}: adapter {result.adapter_tokens_per_s:,.0f} tokens/s, plain "
+        f"{result.plain_tokens_per_s:,.0f} (batches of {result.plain_batch_size}), ratio {result.ratio:.2f}; "
+        f"{result.adapter_tflops:.3g} of {result.matmul_tflops:.3g} TFLOP/s "
+        f"({result.fraction_of_matmul:.0%}); {likeness}"
+    )
 
 
 if __name__ == "__main__":
