@@ -7,7 +7,7 @@ from typing import Any
 
 from retrieval.database import Database, query
 from retrieval.errors import InvalidRequestError, NotFoundError
-from retrieval.records import Collection
+from retrieval.records import Collection, Scope
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -31,6 +31,23 @@ async def find_collection(database: Database, name: str) -> Collection:
         raise NotFoundError(
             f"there is no collection {name[:80]!r}. Collections come to be by ingesting into them: "
             "footnote ingest PATH --collection NAME."
+        )
+    return Collection(**row)
+
+
+async def find_readable_collection(database: Database, name: str, *, scope: Scope) -> Collection:
+    """The collection of that name, if the scope may read anything in it. Raises `NotFoundError`, the same where it may
+    not and where there is no such collection."""
+    if scope.principals is None:
+        return await find_collection(database, name)
+    row = None
+    if NAME.fullmatch(name):
+        parameters = {"name": name, "principals": sorted(scope.principals)}
+        row = await database.fetch_one(query("collections.find_readable"), parameters)
+    if row is None:
+        raise NotFoundError(
+            f"there is no collection {name[:80]!r}, or nothing in it that the caller may read. Collections come to be "
+            "by ingesting into them: footnote ingest PATH --collection NAME."
         )
     return Collection(**row)
 

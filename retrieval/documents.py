@@ -45,12 +45,12 @@ async def list_documents(
 
 async def find_document(database: Database, document_id: UUID, *, scope: Scope) -> Document:
     """The document of that id. Raises `NotFoundError`, the same for one that the scope may not see, and `ErasedError`
-    for one that was erased."""
+    for one that it could see and that was erased."""
     row = await database.fetch_one(
         query("documents.find"), {"document_id": document_id, "principals": _principals(scope)}
     )
     if row is None:
-        await _check_not_erased(database, document_id)
+        await _check_not_erased(database, document_id, scope)
         raise NotFoundError(f"there is no document {document_id}.")
     return _document(row)
 
@@ -58,13 +58,14 @@ async def find_document(database: Database, document_id: UUID, *, scope: Scope) 
 async def find_revision(
     database: Database, document_id: UUID, *, revision: int | None = None, scope: Scope
 ) -> Revision:
-    """A revision with its whole text: the newest where no number is given. Raises `NotFoundError`, `ErasedError`."""
+    """A revision with its whole text: the newest where no number is given. A former one is there for scopes that could
+    see the document then and still may. Raises `NotFoundError`, `ErasedError`."""
     row = await database.fetch_one(
         query("documents.revision"),
         {"document_id": document_id, "revision": revision, "principals": _principals(scope)},
     )
     if row is None:
-        await _check_not_erased(database, document_id)
+        await _check_not_erased(database, document_id, scope)
         which = (
             f"document {document_id}"
             if revision is None
@@ -74,6 +75,7 @@ async def find_revision(
     return Revision(**{**row, "page_starts": tuple(row["page_starts"])})
 
 
-async def _check_not_erased(database: Database, document_id: UUID) -> None:
-    if await database.fetch_one(query("documents.is_erased"), {"document_id": document_id}):
+async def _check_not_erased(database: Database, document_id: UUID, scope: Scope) -> None:
+    parameters = {"document_id": document_id, "principals": _principals(scope)}
+    if await database.fetch_one(query("documents.is_erased"), parameters):
         raise ErasedError(f"document {document_id} was deleted, and its text with it.")

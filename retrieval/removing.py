@@ -46,7 +46,7 @@ async def remove_document(
 
 
 async def erase_document(database: Database, store: VectorStore, index: Index, document_id: UUID) -> None:
-    """Erase a document with all that was ever kept of it; only that it was there is remembered.
+    """Erase a document with all that was ever kept of it; only its id is remembered, and who could read it.
 
     Raises `NotFoundError`.
     """
@@ -60,7 +60,6 @@ async def erase_document(database: Database, store: VectorStore, index: Index, d
         removed = list((await stored_chunks(connection, document_id)).values())
         await delete_chunks(connection, removed)
         await connection.execute(query("removing.erase_document"), {"document_id": document_id})
-        await connection.execute(query("removing.remember_erased"), {"document_id": document_id})
     await forget_vectors(store, index, removed)
 
 

@@ -20,7 +20,7 @@ from ingest.parsers import ParserPolicy
 from ingest.parsing import ParserPool
 from ingest.pipeline import Pipeline
 from retrieval.batching import EmbeddingBatcher, ScoringBatcher
-from retrieval.collections import ensure_collection, find_collection
+from retrieval.collections import ensure_collection, find_readable_collection
 from retrieval.database import Database
 from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import DatabaseUnavailableError
@@ -120,7 +120,7 @@ class Footnote(Intake):
     ) -> Found:
         """The best `k` passages of a collection for a question; `passages` where not as the settings say."""
         question, k = check_question(question), check_k(k)
-        found = await find_collection(self.database, collection)
+        found = await find_readable_collection(self.database, collection, scope=scope)
         words = await self._find_words(question, (), found)
         queries = SearchQueries.of(question) if words is None else words.queries
         hits = await self.searcher.search(
@@ -145,7 +145,7 @@ class Footnote(Intake):
         answered as such; without one it is taken as it is.
         """
         question, k = check_question(question), check_k(k)
-        found = await find_collection(self.database, collection)
+        found = await find_readable_collection(self.database, collection, scope=scope)
         words = await self._find_words(question, turns, found)
         queries = SearchQueries.of(question) if words is None else words.queries
         hits = await self.searcher.search(

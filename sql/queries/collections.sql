@@ -2,6 +2,13 @@
 -- A collection by name.
 SELECT id, name, language::text AS language, allow_outside FROM collections WHERE name = %(name)s
 
+-- name: find_readable
+-- A collection by name, where the caller may read one of its documents, in the index or removed.
+SELECT c.id, c.name, c.language::text AS language, c.allow_outside
+FROM collections AS c
+WHERE c.name = %(name)s
+  AND EXISTS (SELECT FROM documents AS d WHERE d.collection_id = c.id AND d.readers && %(principals)s::text[])
+
 -- name: ensure
 -- A collection by name, made where it does not exist.
 INSERT INTO collections AS c (name, language) VALUES (%(name)s, %(language)s::regconfig)

@@ -23,11 +23,13 @@ WHERE d.id = %(document_id)s
   AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])
 
 -- name: revision
--- A revision's text; the current one where no number is given, else the newest of a removed document.
+-- A revision's text; the current one where no number is given, else the newest of a removed document. A former one is
+-- for those who may read the document now and could read it then.
 SELECT r.document_id, r.revision AS number, r.title, r.text, r.page_starts, r.created_at, r.superseded_at
 FROM revisions AS r JOIN documents AS d ON d.id = r.document_id
 WHERE d.id = %(document_id)s
-  AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])
+  AND (%(principals)s::text[] IS NULL
+       OR d.readers && %(principals)s::text[] AND coalesce(r.last_readers, d.readers) && %(principals)s::text[])
   AND (%(revision)s::numeric IS NULL OR r.revision = %(revision)s)
 ORDER BY r.revision DESC
 LIMIT 1
@@ -37,5 +39,6 @@ LIMIT 1
 SELECT source_id FROM documents WHERE id = %(document_id)s
 
 -- name: is_erased
--- Whether a document was there once and was erased.
-SELECT id FROM erased_documents WHERE id = %(document_id)s
+-- Whether a document was there once, where the caller could see it, and was erased.
+SELECT id FROM erased_documents
+WHERE id = %(document_id)s AND (%(principals)s::text[] IS NULL OR readers && %(principals)s::text[])

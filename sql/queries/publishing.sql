@@ -43,9 +43,12 @@ DELETE FROM chunk_places WHERE document_id = %(document_id)s
 
 -- name: publish_revision
 -- The new revision's text, where its chunks stand, and the document's pointer: from here on answers come from it. Its
--- number is one above the highest there has been; the one before stays readable for the retention time, from now on.
+-- number is one above the highest there has been; the one before stays readable for the retention time, from now on, for
+-- those who could read it until now.
 WITH superseded AS (
-    UPDATE revisions SET superseded_at = now() WHERE document_id = %(document_id)s AND superseded_at IS NULL),
+    UPDATE revisions AS r SET superseded_at = now(), last_readers = d.readers
+    FROM documents AS d
+    WHERE r.document_id = %(document_id)s AND r.superseded_at IS NULL AND d.id = r.document_id),
 inserted AS (
     INSERT INTO revisions (document_id, revision, title, text, page_starts, line_boxes, content_hash)
     SELECT %(document_id)s, coalesce(max(r.revision), 0) + 1, %(title)s, %(text)s, %(page_starts)s::integer[], %(line_boxes)s, %(content_hash)s

@@ -169,13 +169,13 @@ UPDATE documents AS d SET current_revision = NULL, removed_at = now(), updated_a
 
 -- name: restore_current_revisions
 -- Current revisions are not superseded.
-UPDATE revisions AS r SET superseded_at = NULL
+UPDATE revisions AS r SET superseded_at = NULL, last_readers = NULL
 FROM documents AS d
 WHERE d.id = ANY(%(document_ids)s) AND r.document_id = d.id AND r.revision = d.current_revision AND r.superseded_at IS NOT NULL
 
 -- name: supersede_other_revisions
 -- All others are, from now on.
-UPDATE revisions AS r SET superseded_at = now()
+UPDATE revisions AS r SET superseded_at = now(), last_readers = d.readers
 FROM documents AS d
 WHERE d.id = ANY(%(document_ids)s) AND r.document_id = d.id AND r.revision IS DISTINCT FROM d.current_revision
   AND r.superseded_at IS NULL

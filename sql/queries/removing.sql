@@ -31,21 +31,20 @@ ON CONFLICT (chunk_id) DO NOTHING
 DELETE FROM chunks WHERE id = ANY(%(chunk_ids)s)
 
 -- name: supersede_revision
--- The current revision stays readable for the retention time, from now on.
-UPDATE revisions SET superseded_at = now()
-WHERE document_id = %(document_id)s AND superseded_at IS NULL
+-- The current revision stays readable for the retention time, from now on, for those who can read it now.
+UPDATE revisions AS r SET superseded_at = now(), last_readers = d.readers
+FROM documents AS d
+WHERE r.document_id = %(document_id)s AND r.superseded_at IS NULL AND d.id = r.document_id
 
 -- name: mark_removed
 -- The file has gone: nothing answers from it any more.
 UPDATE documents SET current_revision = NULL, removed_at = now(), updated_at = now() WHERE id = %(document_id)s
 
 -- name: erase_document
--- A document with all of its revisions.
-DELETE FROM documents WHERE id = %(document_id)s
-
--- name: remember_erased
--- A citation to an erased document is answered with "gone".
-INSERT INTO erased_documents (id) VALUES (%(document_id)s) ON CONFLICT DO NOTHING
+-- A document with all of its revisions. Whoever could read it is told that it was there: a citation to it is answered
+-- with "gone".
+WITH erased AS (DELETE FROM documents WHERE id = %(document_id)s RETURNING id, readers)
+INSERT INTO erased_documents (id, readers) SELECT id, readers FROM erased ON CONFLICT DO NOTHING
 
 -- name: purge_revisions
 -- Texts whose retention has ended.

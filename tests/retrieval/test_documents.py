@@ -10,9 +10,9 @@ import pytest
 
 from retrieval.database import Database
 from retrieval.documents import find_document, find_revision, list_documents
-from retrieval.errors import NotFoundError
+from retrieval.errors import ErasedError, NotFoundError
 from retrieval.records import Document, Scope
-from retrieval.removing import remove_document
+from retrieval.removing import erase_document, remove_document
 from retrieval.stores.pgvector import PgvectorStore
 from tests.retrieval.corpus import Corpus, make_corpus, shared_database
 
@@ -143,6 +143,53 @@ async def test_a_revision_is_the_newest_or_the_one_asked_for(corpus: Corpus) -> 
     for absent in (0, -1, 3, 2**31, 2**70):
         with pytest.raises(NotFoundError, match=f"revision {absent} of document"):
             await find_revision(corpus.database, published.document_id, revision=absent, scope=EVERYTHING)
+
+
+async def test_a_former_revision_is_for_those_who_could_read_it_then_and_may_read_the_document_now(
+    corpus: Corpus,
+) -> None:
+    """Mended before it was opened to everybody, or closed afterwards: neither tells the former text."""
+    published = await corpus.add("a.txt", "Ann's salary.", readers=["user:ann", "user:carl"])
+    await corpus.add("a.txt", "No salary.", readers=["public"])
+    await corpus.add("a.txt", "Nothing.", readers=["user:bob", "user:ann"])
+    readable = {
+        name: [
+            number
+            for number in (1, 2, 3)
+            if await can_read(corpus, published.document_id, number, f"user:{name}")
+        ]
+        for name in ("ann", "bob", "carl", "dora")
+    }
+    assert readable == {"ann": [1, 2, 3], "bob": [2, 3], "carl": [], "dora": []}
+    await remove_document(corpus.database, corpus.store, corpus.index, published.document_id)
+    await corpus.database.execute(
+        "UPDATE documents SET readers = '{public}' WHERE id = %(id)s", {"id": published.document_id}
+    )
+    assert not await can_read(corpus, published.document_id, 3, "user:dora")
+    newest = await find_revision(corpus.database, published.document_id, scope=Scope.of(["user:dora"]))
+    assert (newest.number, newest.text) == (2, "No salary.")
+
+
+async def can_read(corpus: Corpus, document_id: UUID, revision: int, principal: str) -> bool:
+    try:
+        await find_revision(corpus.database, document_id, revision=revision, scope=Scope.of([principal]))
+    except NotFoundError:
+        return False
+    return True
+
+
+async def test_an_erased_document_was_there_for_those_alone_who_could_see_it(corpus: Corpus) -> None:
+    published = await corpus.add("a.txt", "One.", readers=["user:ann"])
+    await erase_document(corpus.database, corpus.store, corpus.index, published.document_id)
+    for scope in (EVERYTHING, ANN):
+        with pytest.raises(ErasedError):
+            await find_document(corpus.database, published.document_id, scope=scope)
+        with pytest.raises(ErasedError):
+            await find_revision(corpus.database, published.document_id, revision=1, scope=scope)
+    for ask in (find_document, find_revision):
+        with pytest.raises(NotFoundError) as caught:
+            await ask(corpus.database, published.document_id, scope=STRANGER)
+        assert not isinstance(caught.value, ErasedError)
 
 
 async def test_new_readers_count_for_old_revisions_too(corpus: Corpus) -> None:

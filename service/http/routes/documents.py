@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response
 
-from retrieval.collections import find_collection
+from retrieval.collections import find_readable_collection
 from retrieval.documents import find_document, find_revision, list_documents
 from service.http.auth import Caller, keyed_router
 from service.http.cursors import decode_cursor, encode_cursor
@@ -48,7 +48,7 @@ async def list_page(
 ) -> JSONResponse:
     """A page of a collection's current documents that the caller may read, in the order of their paths."""
     database = parts.footnote.database
-    await find_collection(database, asked.collection)
+    await find_readable_collection(database, asked.collection, scope=caller)
     after = {} if asked.cursor is None else {"after": decode_cursor(asked.cursor)}
     found = await list_documents(database, asked.collection, scope=caller, limit=asked.limit + 1, **after)
     page, rest = found[: asked.limit], found[asked.limit :]

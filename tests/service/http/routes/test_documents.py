@@ -70,8 +70,6 @@ async def test_a_document_is_shown_without_who_else_may_read_it(house: House) ->
 async def test_what_a_caller_may_not_read_is_as_absent_as_what_is_not_there(house: House) -> None:
     hidden = await house.add("a.txt", "One.", readers=["user:ann"])
     absent = uuid4()
-    listed = await house.client.get("/v1/documents")
-    assert listed.json() == {"documents": [], "next": None}
     for rest in ("", "/text", "/text?revision=1"):
         problems = [
             (await house.client.get(f"/v1/documents/{document_id}{rest}")) for document_id in (hidden, absent)
@@ -82,6 +80,40 @@ async def test_what_a_caller_may_not_read_is_as_absent_as_what_is_not_there(hous
             for problem, document_id in zip(problems, (hidden, absent), strict=True)
         ]
         assert told[0] == told[1]
+
+
+async def test_a_collection_in_which_a_caller_may_read_nothing_is_as_absent_as_one_that_is_not_there(
+    house: House,
+) -> None:
+    await house.add("a.txt", "One.", readers=["user:ann"], collection="merger")
+    await house.add("b.txt", "Two.")
+    for path, ask in (
+        ("/v1/documents?collection={}", None),
+        ("/v1/search", {"query": "one"}),
+        ("/v1/ask", {"question": "one?"}),
+    ):
+        told = []
+        for name in ("merger", "absent"):
+            response = (
+                await house.client.get(path.format(name))
+                if ask is None
+                else await house.client.post(path, json={**ask, "collection": name})
+            )
+            assert response.status_code == 404
+            told.append(response.text.replace(name, "NAME").replace(response.headers["X-Request-ID"], "ID"))
+        assert told[0] == told[1]
+
+
+async def test_a_collection_is_there_for_a_caller_as_long_as_one_may_ask_for_its_texts(house: House) -> None:
+    document_id = await house.add("a.txt", "One.", collection="reports")
+    footnote = house.footnote
+    collection = await find_collection(footnote.database, "reports")
+    index = await ensure_index(footnote.database, collection, footnote.embedder.identity, footnote.store)
+    await remove_document(footnote.database, footnote.store, index, document_id)
+    listed = await house.client.get("/v1/documents?collection=reports")
+    assert listed.json() == {"documents": [], "next": None}
+    await delete_document(footnote.database, footnote.settings, document_id, keep_out=False)
+    assert (await house.client.get("/v1/documents?collection=reports")).status_code == 404
 
 
 async def test_a_text_comes_to_the_character_with_the_number_of_its_revision(house: House) -> None:
@@ -121,6 +153,23 @@ async def test_a_deleted_document_is_gone_and_says_so(house: House) -> None:
     for address in (f"/v1/documents/{document_id}", f"/v1/documents/{document_id}/text?revision=1"):
         response = await house.client.get(address)
         assert (response.status_code, response.json()["type"]) == (410, "urn:footnote:problem:erased")
+
+
+async def test_a_deleted_document_is_gone_for_those_alone_who_could_read_it(house: House) -> None:
+    document_id = await house.add("a.txt", "One.", readers=["user:ann"])
+    await delete_document(house.footnote.database, house.footnote.settings, document_id, keep_out=False)
+    ann = await house.client_as("user:ann")
+    absent = uuid4()
+    for rest in ("", "/text", "/text?revision=1"):
+        assert (await house.client.get(f"/v1/documents/{document_id}{rest}", headers=ann)).status_code == 410
+        told = []
+        for asked in (document_id, absent):
+            response = await house.client.get(f"/v1/documents/{asked}{rest}")
+            assert response.status_code == 404
+            told.append(
+                response.text.replace(str(asked), "ID").replace(response.headers["X-Request-ID"], "REQUEST")
+            )
+        assert told[0] == told[1]
 
 
 async def test_a_text_that_the_caller_has_is_not_sent_again(house: House) -> None:
