@@ -14,6 +14,7 @@ from retrieval.filters import Selection
 from retrieval.fusion import FusionPolicy, fuse, lean
 from retrieval.lexical import Bm25Policy, lexical_scores, read_question
 from retrieval.stores import Index, VectorStore
+from retrieval.unseen import weigh_among, without_unseen
 from retrieval.word_candidates import best_by_words
 
 # Above so many visible chunks neither list is made by looking at each of them; how many more there are does not matter.
@@ -46,6 +47,10 @@ async def find_candidates(
     """The `limit` best of either list for a text and its vector, all of which the selection holds."""
     asked = await read_question(connection, collection_id=index.collection_id, question=text, policy=policy)
     visible = await _count_visible(connection, index, selection, of=asked.chunks)
+    # A caller from whom something is kept must not learn from scores what it says.
+    is_partial = selection.scope.principals is not None and visible < asked.chunks
+    if is_partial and visible <= policy.scan_below:
+        asked = await weigh_among(connection, asked, selection=selection, policy=policy)
     nearest = await store.nearest(
         index, vector, limit=limit, selection=selection, visible=visible, connection=connection
     )
@@ -53,6 +58,8 @@ async def find_candidates(
     lexical = await best_by_words(
         connection, store, index, asked, selection=selection, visible=visible, limit=limit, policy=policy
     )
+    if is_partial and visible > policy.scan_below:
+        asked = await without_unseen(connection, asked, list(lexical), policy=policy)
     cosines = await store.cosines(
         index, vector, [i for i in lexical if i not in dense], connection=connection
     )

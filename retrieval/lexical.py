@@ -87,39 +87,59 @@ async def read_question(
         query("lexical.words"), {"collection_id": collection_id, "question": question}
     )
     rows = await cursor.fetchall()
-    chunks = rows[0]["chunks"]
-    words = sorted(
-        (
-            Word(
-                lexeme=row["lexeme"],
-                base=row["base"],
-                occurrences=row["occurrences"],
-                frequency=row["frequency"],
-                weight=row["occurrences"]
-                * math.log1p((chunks - row["frequency"] + 0.5) / (row["frequency"] + 0.5)),
-            )
-            for row in rows
-            if row["lexeme"] is not None and 0 < row["frequency"] <= chunks
-        ),
-        key=lambda word: (word.frequency, word.lexeme),
+    totals = Totals(
+        chunks=rows[0]["chunks"], total_length=rows[0]["total_length"], longest=rows[0]["longest"]
     )
+    words = [
+        counted_word(row["lexeme"], row["base"], row["occurrences"], row["frequency"], chunks=totals.chunks)
+        for row in rows
+        if row["lexeme"] is not None and 0 < row["frequency"] <= totals.chunks
+    ]
+    return weigh(collection_id, words, totals, policy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How many chunks are counted, how long they are together, and the longest."""
+
+    chunks: int
+    total_length: int
+    longest: int
+
+
+def counted_word(lexeme: str, base: int, occurrences: int, frequency: int, *, chunks: int) -> Word:
+    """A word that so many of so many chunks hold."""
+    idf = math.log1p((chunks - frequency + 0.5) / (frequency + 0.5))
+    return Word(
+        lexeme=lexeme, base=base, occurrences=occurrences, frequency=frequency, weight=occurrences * idf
+    )
+
+
+def weigh(collection_id: int, words: Sequence[Word], totals: Totals, policy: Bm25Policy) -> LexicalQuery:
+    """A question of these words, among so many chunks."""
+    words = sorted(words, key=lambda word: (word.frequency, word.lexeme))
     weights = None
     if words:
         weights = bm25_weights(
             [word.base for word in words],
             [word.weight for word in words],
-            mean_length=max(rows[0]["total_length"] / chunks, 1.0),
-            longest=rows[0]["longest"],
+            mean_length=max(totals.total_length / totals.chunks, 1.0),
+            longest=totals.longest,
             k1=policy.k1,
             b=policy.b,
         )
     return LexicalQuery(
         collection_id=collection_id,
-        chunks=chunks,
+        chunks=totals.chunks,
         words=tuple(words),
         weights=weights,
-        attainable=(policy.k1 + 1) * sum(word.weight for word in words),
+        attainable=attainable_by(words, policy),
     )
+
+
+def attainable_by(words: Sequence[Word], policy: Bm25Policy) -> float:
+    """What a chunk would score that had every one of these words without end."""
+    return (policy.k1 + 1) * sum(word.weight for word in words)
 
 
 async def lexical_candidates(

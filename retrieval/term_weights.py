@@ -23,6 +23,9 @@ _EXACT_LENGTHS = 256
 _STEP = 16
 _LAST_BIN = 303
 
+# pgvector adds up in single precision, where integers are exact up to 2**24.
+MOST_MARKED = 24
+
 # How often a word stands in a chunk, for each class of `lexical_class`; a class of several by its middle.
 _FREQUENCIES = np.array([1, 2, 3, 4, 5, 6, 7, 8.5, 12, 20], dtype=np.float64)
 
@@ -82,6 +85,24 @@ def bm25_weights(
         dimensions=dimensions.ravel().astype(np.int32),
         values=values.reshape(len(rows), -1).astype(np.float32),
     )
+
+
+def word_marks(bases: Sequence[int]) -> TermWeights:
+    """One row of weights, whatever the length, that sums to which words a chunk holds: 2**i for the i-th.
+
+    `bases`: ascending, each once, at most `MOST_MARKED`.
+    """
+    assert len(bases) <= MOST_MARKED, "a sum of more marks is not exact"
+    places = np.asarray(bases, dtype=np.int64)[:, np.newaxis] * _CLASSES + np.arange(_CLASSES)
+    marks = np.repeat(2.0 ** np.arange(len(bases)), _CLASSES)
+    return TermWeights(
+        dimensions=places.ravel().astype(np.int32), values=marks.astype(np.float32)[np.newaxis, :]
+    )
+
+
+def marked(held: float, bases: Sequence[int]) -> list[int]:
+    """Those of `bases` whose marks are in a sum of marks."""
+    return [base for place, base in enumerate(bases) if int(held) >> place & 1]
 
 
 class _WeightsDumper(Dumper):

@@ -25,6 +25,19 @@ SELECT w.lexeme, w.base, w.occurrences, t.chunks, t.total_length, t.longest,
           WHERE r.collection_id = %(collection_id)s AND r.terms <#> lexical_probe(w.base) <> 0) AS frequency
 FROM totals AS t LEFT JOIN words AS w ON true
 
+-- name: visible_words
+-- Which of a question's words the chunks hold that a search may look at, as the sum of the words' marks, and how many
+-- chunks hold just these, of what length.
+SELECT -(t.terms <#> (%(marks)s)[0]) AS held, count(*) AS chunks, sum(t.length) AS total_length, max(t.length) AS longest
+FROM documents AS d JOIN chunk_terms AS t ON t.document_id = d.id
+WHERE d.collection_id = %(collection_id)s AND {condition}
+GROUP BY held
+
+-- name: held_words
+-- Which of a question's words some of these chunks hold, as the sum of the words' marks.
+SELECT coalesce(bit_or((-(t.terms <#> (%(marks)s)[0]))::integer), 0) AS held
+FROM chunk_terms AS t WHERE t.chunk_id = ANY(%(chunk_ids)s)
+
 -- name: scan
 -- The best chunks by BM25 among all that may be looked at, each of them scored.
 SELECT t.chunk_id, -(t.terms <#> %(weights)s[lexical_bin(t.length)]) AS bm25
