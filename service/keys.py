@@ -22,6 +22,9 @@ from retrieval.database import Database, query
 from retrieval.errors import InvalidRequestError, NotFoundError
 from retrieval.records import Scope
 
+METRICS = "role:metrics"
+"""Whoever counts as this sees at /metrics what is in the index, whoever may read it. It makes no document readable."""
+
 _ALPHABET = string.ascii_letters + string.digits
 _FORM = re.compile(r"(fn_[A-Za-z0-9]{8})_[A-Za-z0-9]{43}", re.ASCII)
 _LONGEST_NAME = 100
@@ -43,6 +46,10 @@ class ApiKey:
     def scope(self) -> Scope:
         """What the key's holder may see: what its principals may, and what is public."""
         return Scope.of(self.principals)
+
+    @property
+    def shows_index_metrics(self) -> bool:
+        return METRICS in self.principals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

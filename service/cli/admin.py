@@ -15,7 +15,7 @@ from retrieval.reindexing import rebuild_index
 from retrieval.stores import Index
 from service.cli.display import count, note, one_line, print_json, show_table, stdout
 from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_intake
-from service.keys import create_key, list_keys, revoke_key
+from service.keys import METRICS, create_key, list_keys, revoke_key
 from service.migrations import migrate as apply_migrations
 from service.settings import load_settings
 from service.wiring import Intake
@@ -136,10 +136,13 @@ def keys_create(
     as_principals: Annotated[
         str | None, typer.Option("--as", help="Whom its holder counts as: user:ann,group:hr.")
     ] = None,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Let it see at /metrics what is in the index: for Prometheus.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Make a key. It is shown once: only its hash is kept."""
-    principals = parse_principals(as_principals) or []
+    principals = [*(parse_principals(as_principals) or []), *([METRICS] if metrics else [])]
 
     async def run(database: Database) -> Any:
         return await create_key(database, name=name, principals=principals)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from ingest.failures import count_failures
 from retrieval.collections import find_collection, list_collections
@@ -54,10 +55,14 @@ class Inspection:
 
 
 class Metrics:
-    """Counters and histograms of one app. A label has few values: a route's template, never a path asked for."""
+    """Counters and histograms of one app. A label has few values: a route's template, never a path asked for.
+
+    Figures of the index are kept apart: they tell of documents that not everybody may read.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._index = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "footnote_requests",
@@ -93,34 +98,34 @@ class Metrics:
             "footnote_collection_documents",
             "Current documents of a collection.",
             ("collection",),
-            registry=self.registry,
+            registry=self._index,
         )
         self._chunks = Gauge(
-            "footnote_collection_chunks", "Chunks of a collection.", ("collection",), registry=self.registry
+            "footnote_collection_chunks", "Chunks of a collection.", ("collection",), registry=self._index
         )
 
         self._rows = Gauge(
             "footnote_index_rows",
             "Rows of a collection's index, by kind: documents, revisions, places, chunks, vectors, words.",
             ("collection", "kind"),
-            registry=self.registry,
+            registry=self._index,
         )
         self._findings = Gauge(
             "footnote_index_findings",
             "What `footnote doctor` would find wrong with a collection's index, by kind; without what it only notes.",
             ("collection", "kind"),
-            registry=self.registry,
+            registry=self._index,
         )
         self._failed_files = Gauge(
-            "footnote_files_failed", "Files that could not be taken in.", registry=self.registry
+            "footnote_files_failed", "Files that could not be taken in.", registry=self._index
         )
         self._inspected = Gauge(
             "footnote_index_checked_timestamp_seconds",
             "When the rows of the index were last counted and compared.",
-            registry=self.registry,
+            registry=self._index,
         )
         self._inspection_seconds = Gauge(
-            "footnote_index_check_seconds", "How long that took.", registry=self.registry
+            "footnote_index_check_seconds", "How long that took.", registry=self._index
         )
 
     def request_began(self) -> None:
@@ -162,10 +167,21 @@ class Metrics:
         self._inspected.set(inspection.ended_at)
         self._inspection_seconds.set(inspection.seconds)
 
-    def expose(self, accept: str) -> tuple[bytes, str]:
-        """All metrics in the format that fits an Accept header, and its media type."""
+    def expose(self, accept: str, *, with_index: bool) -> tuple[bytes, str]:
+        """The metrics in the format that fits an Accept header, and its media type."""
         encode, media_type = choose_encoder(accept)
-        return encode(self.registry), media_type
+        return encode(_Together(self.registry, self._index) if with_index else self.registry), media_type
+
+
+class _Together(Collector):
+    """The metrics of several registries, one after the other."""
+
+    def __init__(self, *registries: CollectorRegistry) -> None:
+        self._registries = registries
+
+    def collect(self) -> Iterator[Metric]:
+        for registry in self._registries:
+            yield from registry.collect()
 
 
 class Figures:

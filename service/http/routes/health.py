@@ -1,12 +1,16 @@
-"""GET /health/live, /health/ready, /metrics, for machines that watch; GET /, for whoever wonders. None needs a key."""
+"""GET /health/live, /health/ready, /metrics, for machines that watch; GET /, for whoever wonders. None needs a key.
+
+With a key of `footnote keys create NAME --metrics`, /metrics also shows what is in the index.
+"""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from service.http.auth import authenticate
 from service.http.describing import problems
-from service.http.parts import PartsOf
+from service.http.parts import Parts, PartsOf
 from service.http.responses import AliveBody, ReadyBody, WelcomeBody
 
 router = APIRouter(tags=["health"])
@@ -48,12 +52,25 @@ async def ready(parts: PartsOf) -> JSONResponse:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(500)},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 500)},
 )
 async def metrics(request: Request, parts: PartsOf) -> Response:
-    """Requests, answers, the size of every collection, whose names it shows, and what is wrong with its index. Needs
-    no key: keep it from strangers at the proxy."""
-    parts.metrics.set_sizes(await parts.figures.sizes())
-    parts.metrics.set_inspection(parts.watch.latest())
-    content, media_type = parts.metrics.expose(request.headers.get("accept", ""))
+    """Requests and answers. For a key that was made with --metrics also every collection by name, its size, and what
+    is wrong with its index: that tells of documents which not everybody may read."""
+    sizes = await parts.figures.sizes()
+    parts.metrics.set_sizes(sizes)
+    # Without a database no key can be verified, and that it is away is what matters then.
+    with_index = sizes is not None and await _shows_index(request, parts)
+    if with_index:
+        parts.metrics.set_inspection(parts.watch.latest())
+    content, media_type = parts.metrics.expose(request.headers.get("accept", ""), with_index=with_index)
     return Response(content, media_type=media_type)
+
+
+async def _shows_index(request: Request, parts: Parts) -> bool:
+    """Whether the caller may see figures of the index; raises `KeyRefusedError` where a key is not in force."""
+    authorization = request.headers.get("authorization")
+    if not authorization:
+        return False
+    key = await authenticate(parts.footnote.database, authorization)
+    return key.shows_index_metrics

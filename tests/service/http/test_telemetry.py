@@ -6,16 +6,18 @@ from retrieval.database import Database
 from retrieval.reconciling import Finding, IndexCounts
 from retrieval.stores.pgvector import PgvectorStore
 from service.http.telemetry import IndexWatch, Inspection, Metrics
+from service.keys import METRICS
 from tests.service.http.conftest import House
 
 
 async def test_metrics_show_what_is_wrong_with_the_index_without_making_a_scrape_wait(house: House) -> None:
     await house.add("a.txt", "Cats sleep for most of the day.")
     await house.footnote.database.execute("DELETE FROM fresh_terms")
-    first = await house.client.get("/metrics")
+    watcher = await house.client_as(METRICS)
+    first = await house.client.get("/metrics", headers=watcher)
     assert "footnote_index_rows{" not in first.text
     for _ in range(200):
-        lines = (await house.client.get("/metrics")).text.splitlines()
+        lines = (await house.client.get("/metrics", headers=watcher)).text.splitlines()
         if any(line.startswith("footnote_index_rows{") for line in lines):
             break
         await asyncio.sleep(0.05)
@@ -53,7 +55,7 @@ def test_what_was_mended_is_no_longer_shown_and_notices_never_are() -> None:
         metrics.set_inspection(
             Inspection(counts={"zoo": counts}, findings=findings, failed_files=0, seconds=0.1, ended_at=1.0)
         )
-        return metrics.expose("")[0].decode()
+        return metrics.expose("", with_index=True)[0].decode()
 
     damaged = shown(finding, notice)
     assert 'footnote_index_findings{collection="zoo",kind="postings_wrong"} 2.0' in damaged

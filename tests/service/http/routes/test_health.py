@@ -12,6 +12,7 @@ from retrieval.batching import EmbeddingBatcher
 from retrieval.embedders import Embedder, EmbedderIdentity
 from retrieval.errors import ModelError
 from service.http.responses import ReadyBody
+from service.keys import METRICS
 from tests.service.http.conftest import House, open_house
 
 
@@ -88,7 +89,7 @@ async def test_many_probes_ask_the_parts_once(house: House) -> None:
     assert len(set(answers)) == 1
 
 
-async def test_metrics_count_requests_by_route_and_show_the_size_of_collections(house: House) -> None:
+async def test_metrics_count_requests_by_route(house: House) -> None:
     document_id = await house.add("a.txt", "Cats sleep for most of the day.")
     await house.client.get(f"/v1/documents/{document_id}")
     await house.client.get("/v1/nowhere/at/all")
@@ -101,13 +102,39 @@ async def test_metrics_count_requests_by_route_and_show_the_size_of_collections(
         'footnote_requests_total{method="GET",route="(none)",status="404"} 1.0',
         'footnote_request_seconds_count{method="POST",route="/v1/ask"} 1.0',
         'footnote_answers_total{status="answered"} 1.0',
-        'footnote_collection_documents{collection="default"} 1.0',
-        'footnote_collection_chunks{collection="default"} 1.0',
         "footnote_database_up 1.0",
         "footnote_requests_running 1.0",
     ):
         assert line in response.text.splitlines()
     assert str(document_id) not in response.text
+
+
+async def test_what_is_in_the_index_shows_only_to_a_key_for_metrics(house: House) -> None:
+    await house.add("a.txt", "The merger is planned for May.", readers=["user:ann"], collection="merger")
+    watcher = await house.client_as(METRICS)
+    strangers: tuple[dict[str, str], ...] = ({"Authorization": ""}, {}, await house.client_as("user:ann"))
+    for headers in strangers:
+        response = await house.client.get("/metrics", headers=headers)
+        assert response.status_code == 200
+        assert "footnote_database_up 1.0" in response.text.splitlines()
+        for name in ("merger", "footnote_collection", "footnote_index", "footnote_files"):
+            assert name not in response.text
+    shown = (await house.client.get("/metrics", headers=watcher)).text.splitlines()
+    assert 'footnote_collection_documents{collection="merger"} 1.0' in shown
+    assert 'footnote_collection_chunks{collection="merger"} 1.0' in shown
+    assert 'footnote_requests_total{method="GET",route="/metrics",status="200"} 3.0' in shown
+
+
+async def test_a_key_for_metrics_reads_no_documents(house: House) -> None:
+    document_id = await house.add("a.txt", "The merger is planned for May.", readers=["user:ann"])
+    watcher = await house.client_as(METRICS)
+    assert (await house.client.get(f"/v1/documents/{document_id}", headers=watcher)).status_code == 404
+    assert (await house.client.get("/v1/documents", headers=watcher)).status_code == 404
+
+
+async def test_metrics_are_refused_to_a_key_that_is_not_in_force(house: House) -> None:
+    response = await house.client.get("/metrics", headers={"Authorization": "Bearer fn_no"})
+    assert response.status_code == 401
 
 
 async def test_two_apps_in_one_process_count_apart(house: House) -> None:
