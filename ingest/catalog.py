@@ -199,13 +199,25 @@ async def touch_document(
     )
 
 
-async def documents_with_other_readers(database: Database, source: SourceRecord) -> list[UUID]:
-    """The documents of a source whose readers are not the source's."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherReaders:
+    """A document whose readers are not its source's."""
+
+    id: UUID
+    readers: tuple[str, ...]
+    is_removed: bool
+
+
+async def documents_with_other_readers(database: Database, source: SourceRecord) -> list[OtherReaders]:
+    """The documents of a source whose readers are not the source's, removed ones too."""
     rows = await database.fetch_all(
         query("catalog.documents_with_other_readers"),
         {"source_id": source.id, "readers": list(source.readers)},
     )
-    return [row["id"] for row in rows]
+    return [
+        OtherReaders(id=row["id"], readers=tuple(row["readers"]), is_removed=row["is_removed"])
+        for row in rows
+    ]
 
 
 async def documents_with_other_metadata(database: Database, source: SourceRecord) -> list[UUID]:

@@ -19,7 +19,6 @@ from ingest.catalog import (
     KnownDocument,
     SourceRecord,
     documents_with_other_metadata,
-    documents_with_other_readers,
     finish_run,
     known_documents,
     note_device,
@@ -36,6 +35,7 @@ from ingest.errors import (
     SourceUnavailableError,
 )
 from ingest.failures import TRIES_WHEN_STOPPED, KnownFailure, keep_failures, known_failures, record_failure
+from ingest.granting import grant
 from ingest.moves import find_moves, move_documents
 from ingest.patience import OUTAGES, Patience
 from ingest.pipeline import Pipeline
@@ -45,7 +45,6 @@ from ingest.sources import FoundFile, Listing, Skipped, Source
 from retrieval.database import Database
 from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
 from retrieval.publishing import DocumentChangedError
-from retrieval.readers import set_readers
 from retrieval.removing import remove_document
 from retrieval.segments import SegmentPolicy, merge_segments
 from retrieval.upkeep import keep_up
@@ -169,6 +168,8 @@ class _Run:
     remembered: set[str] = field(default_factory=set)
     # Documents that were moved in this run: they count as renamed, whatever else is done for them.
     moved: frozenset[UUID] = frozenset()
+    # Documents whose files are not, or may not be, as the index has them.
+    outdated: set[UUID] = field(default_factory=set)
     # Chunks published since segments were last looked at.
     unmerged: int = 0
 
@@ -176,13 +177,14 @@ class _Run:
         started = time.monotonic()
         pipeline, wait_out = self.pipeline, self.policy.patience.wait_out
         plan = await wait_out(self._plan)
-        await wait_out(self._exchange_readers)
+        await wait_out(self._grant)
         await wait_out(self._exchange_metadata)
         for document in plan.removed:
             await self._remove(document)
         work = [*plan.changed, *await self._follow(plan.moved), *((found, None) for found in plan.added)]
         self.progress.planned(files=len(work))
         await self._index_all(iter(work))
+        await wait_out(self._grant)
         await wait_out(
             lambda: keep_failures(pipeline.database, self.record.id, self.remembered, below=self.below)
         )
@@ -204,6 +206,7 @@ class _Run:
         )
         for part in plan.unlisted:
             await self._remember(part.path, part.error, retryable=True, found=None)
+        self.outdated = {document.id for document in (*plan.removed, *(known for _, known in plan.changed))}
         self.report = RefreshReport(
             unchanged=len(plan.unchanged),
             skipped=[*plan.skipped, *plan.barren],
@@ -214,11 +217,10 @@ class _Run:
         }
         return plan
 
-    async def _exchange_readers(self) -> None:
-        """Give the source's documents its readers, one after the other."""
-        database, store = self.pipeline.database, self.pipeline.store
-        for document_id in await documents_with_other_readers(database, self.record):
-            await set_readers(database, store, self.pipeline.index, document_id, self.record.readers)
+    async def _grant(self) -> None:
+        """Give the source's documents its readers; those that are behind their files only when they no longer are."""
+        pipeline = self.pipeline
+        await grant(pipeline.database, pipeline.store, pipeline.index, self.record, outdated=self.outdated)
 
     async def _exchange_metadata(self) -> None:
         """Give the source's documents its metadata, a batch at a time, so that none is held for long."""
@@ -290,6 +292,8 @@ class _Run:
                 lambda: self.pipeline.index_file(self.source, self.record, found, known)
             )
             fate, chunks = indexed.outcome, indexed.chunks
+            if known is not None:
+                self.outdated.discard(known.id)
         except NoTextError as exc:
             fate = await self._skip(found, known, exc)
         except (ParseError, FileTooLargeError, ContentRejectedError) as exc:

@@ -33,7 +33,7 @@ WHERE id = %(document_id)s AND content_hash = %(content_hash)s
 
 -- name: documents_with_other_readers
 -- A source's documents whose readers are not their source's.
-SELECT id FROM documents WHERE source_id = %(source_id)s AND readers <> %(readers)s::text[]
+SELECT id, readers, current_revision IS NULL AS is_removed FROM documents WHERE source_id = %(source_id)s AND readers <> %(readers)s::text[]
 
 -- name: documents_with_other_metadata
 -- A source's documents whose metadata are not their source's.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from ingest.refresh import RefreshPolicy, refresh_source
 from ingest.reports import RefreshReport, add_up
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
 from retrieval.database import Database
-from retrieval.errors import DatabaseUnavailableError, ModelUnavailableError
+from retrieval.documents import find_document, find_revision
+from retrieval.errors import DatabaseUnavailableError, ModelUnavailableError, NotFoundError
+from retrieval.records import Scope
 from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, UNLUCKY, Library, Told, indexed, open_library
 
 PATHS = ["a.txt", "b.md", "x.bin", "d/a.txt", "d/e/a.txt", "d/e/x.bin", "d/ea.txt", "de/a.txt", "f/a.txt"]
@@ -383,6 +386,75 @@ async def test_changed_readers_reach_documents_that_did_not_change(
     again = await open_library(database, library.root, readers=["group:hr"])
     assert outcome(await again.refresh()) == {"updated": 1, "unchanged": 1}
     assert {document.readers for document in (await indexed(database)).values()} == {("group:hr",)}
+
+
+async def test_what_a_file_said_before_is_not_opened_to_new_readers(
+    library: Library, database: Database
+) -> None:
+    """A folder is opened when its files are fit for it: not what the index has of them from before that."""
+    before = await open_library(database, library.root, readers=["user:ann"])
+    names = ("same", "mended", "spoilt", "touched", "deleted", "moved")
+    before.write({f"{name}.txt": f"{name} salary" for name in names})
+    await before.refresh()
+    again = await open_library(database, library.root, readers=["public"])
+    again.write({"mended.txt": "no pay", "spoilt.txt": f"no pay {UNLUCKY}"})
+    (library.root / "deleted.txt").unlink()
+    (library.root / "moved.txt").rename(library.root / "elsewhere.txt")
+    os.utime(library.root / "touched.txt", ns=(1, 1))
+    readable: set[str] = set()
+
+    async def look() -> None:
+        readable.update(await texts_for(database, "public"))
+
+    again.embedder.before = look
+    report = await again.refresh(in_flight=1)
+    assert (report.updated, report.renamed, report.unchanged, report.removed) == (1, 1, 2, 1)
+    assert [failed.path for failed in report.failed] == ["spoilt.txt"]
+    assert readable == {"same.txt: same salary", "elsewhere.txt: moved salary", "mended.txt: no pay"}
+    assert await texts_for(database, "public") == {
+        "same.txt: same salary",
+        "elsewhere.txt: moved salary",
+        "touched.txt: touched salary",
+        "mended.txt: no pay",
+    }
+    # As soon as it can be read, it is opened like the others; what is gone stays with those who could read it.
+    again.write({"spoilt.txt": "no pay"})
+    await again.refresh()
+    assert "spoilt.txt: no pay" in await texts_for(database, "public")
+    closed = await texts_for(database, "user:ann") - await texts_for(database, "public")
+    assert closed == {"mended.txt: mended salary", "spoilt.txt: spoilt salary", "deleted.txt: deleted salary"}
+
+
+async def test_readers_that_are_taken_away_are_gone_before_anything_else_is_done(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two", "c.txt": "three"})
+    await library.refresh()
+    again = await open_library(database, library.root, readers=["group:hr"])
+    again.write({"a.txt": "one more"})
+    (library.root / "b.txt").unlink()
+    readable: set[str] = set()
+
+    async def look() -> None:
+        readable.update(await texts_for(database, "public"))
+
+    again.embedder.before = look
+    await again.refresh(in_flight=1)
+    assert readable == set()
+
+
+async def texts_for(database: Database, principal: str) -> set[str]:
+    """The texts that a caller gets to read, current and former ones, with the paths of their documents."""
+    scope = Scope.of([principal])
+    texts = set()
+    for row in await database.fetch_all("SELECT document_id, revision FROM revisions"):
+        with suppress(NotFoundError):
+            document = await find_document(database, row["document_id"], scope=scope)
+            revision = await find_revision(
+                database, row["document_id"], revision=row["revision"], scope=scope
+            )
+            texts.add(f"{document.path}: {revision.text}")
+    return texts
 
 
 async def test_progress_hears_of_every_file_once(library: Library) -> None:
