@@ -1,0 +1,352 @@
+"""What a caller may not see does not exist for them.
+
+A world of documents whose readers change is asked all that can be asked over HTTP, by callers who may read different
+parts of it. Then, for each caller, everything that they may not read is taken out of a copy of the world, as if it had
+never been, and the copy is asked the same: every response has to be the same, to the byte.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import numpy as np
+import psycopg
+import pytest
+from numpy.typing import NDArray
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
+
+from generation.answers import AnswerPolicy
+from ingest.parsers import ParserPolicy
+from retrieval.batching import EmbeddingBatcher, ScoringBatcher
+from retrieval.database import Database
+from retrieval.lexical import Bm25Policy
+from retrieval.records import Scope
+from retrieval.search import Searcher, SearchPolicy
+from retrieval.stores import VectorStore, pgvector
+from retrieval.stores.pgvector import PgvectorStore
+from service.http.cursors import encode_cursor
+from service.keys import create_key
+from service.settings import DatabaseSettings, Settings
+from service.wiring import Footnote
+from tests.retrieval.corpus import BagOfWords
+from tests.service.access_world import CALLERS, COLLECTIONS, SHARED, World
+from tests.service.http.conftest import open_house
+
+EXACT = Bm25Policy()
+BY_SEGMENTS = Bm25Policy(scan_below=0)
+EVERYTHING_FOUND = 1_000
+NARROWED: tuple[Mapping[str, object], ...] = (
+    {},
+    {"filters": {"paths": ["hr/"]}},
+    {"filters": {"paths": ["*a-*", "Ä*"], "metadata": {"team": "hr"}}, "max_per_document": 1},
+    {"filters": {"media_types": ["text/*"], "metadata": {"team": "sales"}}},
+)
+
+
+class SharedWords:
+    """A reranker: the more of the question's words a passage has, the better it answers."""
+
+    name = "shared words"
+    max_tokens = 512
+    parallelism = 1
+    batch_size = 32
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return np.array([-9 + 16 * self._share(*pair) for pair in pairs], dtype=np.float32)
+
+    def _share(self, question: str, passage: str) -> float:
+        asked = {*question.lower().split()}
+        return len(asked & {*passage.lower().replace(".", " ").split()}) / max(len(asked), 1)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@asynccontextmanager
+async def footnote_over(
+    dsn: str, store: VectorStore, home: Path, *, bm25: Bm25Policy
+) -> AsyncIterator[Footnote]:
+    embedder, reranker = BagOfWords(), SharedWords()
+    async with (
+        Database(dsn, max_connections=3) as database,
+        EmbeddingBatcher(embedder) as embedding,
+        ScoringBatcher(reranker) as scoring,
+    ):
+        yield Footnote(
+            settings=Settings(home=home, database=DatabaseSettings(dsn=SecretStr(dsn))),
+            database=database,
+            store=store,
+            embedder=embedder,
+            reranker=reranker,
+            embedding=embedding,
+            parser_policy=ParserPolicy(),
+            scoring=scoring,
+            searcher=Searcher(
+                database=database,
+                store=store,
+                embedder=embedder,
+                query_embedder=embedding,
+                reranker=None,
+                policy=SearchPolicy(bm25=bm25),
+            ),
+            llm=None,
+            answer_policy=AnswerPolicy(),
+        )
+
+
+@asynccontextmanager
+async def copy_of(dsn: str) -> AsyncIterator[str]:
+    """A copy of a database to which nobody is connected."""
+    original = sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))
+    name = f"test_{uuid4().hex}"
+    copy = sql.Identifier(name)
+    server = make_conninfo(dsn, dbname="postgres")
+    async with await psycopg.AsyncConnection.connect(server, autocommit=True) as connection:
+        await connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, original))
+        yield make_conninfo(dsn, dbname=name)
+        await connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(copy))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request, and whether its response may depend on how much there is that the caller cannot see.
+
+    Scores may, where a caller may read too much for each chunk to be looked at (docs/architecture.md).
+    """
+
+    method: str
+    url: str
+    body: Mapping[str, object] | None = None
+    headers: Mapping[str, str] | None = None
+    is_ranked: bool = False
+
+    @property
+    def finds_everything(self) -> bool:
+        asked = self.body or {}
+        return "query" in asked and asked.get("k") == EVERYTHING_FOUND and "merge" not in asked
+
+
+def all_requests(world: World, chance: random.Random) -> list[Asked]:
+    """All that there is to ask of a world, whoever asks."""
+    return [*_questions(world, chance), *_lists(world, chance), *_documents(world)]
+
+
+def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
+    marks = [life.marks[-1] for life in chance.sample(world.lives, min(4, len(world.lives)))]
+    texts = [chance.choice(life.texts) for life in chance.sample(world.lives, min(2, len(world.lives)))]
+    questions = [
+        " ".join(chance.sample(SHARED, 3)),
+        f"the {chance.choice(SHARED)} nobody ever wrote",
+        *(f"{mark} {chance.choice(SHARED)}" for mark in marks),
+        f"The {marks[0]} is {chance.choice(SHARED)}.",
+        *texts,
+    ]
+    for collection in (*COLLECTIONS, "nowhere"):
+        asked = questions if collection == "default" else questions[:2]
+        for number, question in enumerate(asked):
+            k = (EVERYTHING_FOUND, 1, 3)[number % 3]
+            body = {"collection": collection, "k": k, **chance.choice(NARROWED)}
+            query = {"query": question, **body}
+            yield Asked(method="POST", url="/v1/search", body=query, is_ranked=True)
+            yield Asked(method="POST", url="/v1/search", body={**query, "merge": True}, is_ranked=True)
+            yield Asked(method="POST", url="/v1/ask", body={"question": question, **body}, is_ranked=True)
+    yield Asked(method="POST", url="/v1/search", body={"query": "  "})
+
+
+def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
+    for collection in (*COLLECTIONS, "nowhere"):
+        yield Asked(method="GET", url=f"/v1/documents?collection={collection}")
+        for life in chance.sample(world.lives, min(2, len(world.lives))):
+            cursor = encode_cursor(life.path, life.id)
+            yield Asked(method="GET", url=f"/v1/documents?collection={collection}&limit=2&cursor={cursor}")
+
+
+def _documents(world: World) -> Iterator[Asked]:
+    for life in (*world.lives, None):
+        place = f"/v1/documents/{UUID(int=7) if life is None else life.id}"
+        numbers = range(1, (0 if life is None else len(life.texts)) + 2)
+        yield Asked(method="GET", url=place)
+        yield Asked(method="GET", url=f"{place}/text")
+        for number in numbers:
+            yield Asked(method="GET", url=f"{place}/text?revision={number}")
+        if life is not None:
+            # Whoever guesses a text must not have it confirmed.
+            tag = f'"{sha256(life.texts[0].encode()).hexdigest()[:32]}"'
+            yield Asked(method="GET", url=f"{place}/text?revision=1", headers={"If-None-Match": tag})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A response, all of it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> Told:
+        return cls(
+            status=response.status_code,
+            headers=tuple(sorted(response.headers.items())),
+            body=response.content,
+        )
+
+    def found(self) -> set[tuple[str, int]]:
+        """Where hits and their copies are, without their order and scores."""
+        hits = httpx.Response(200, content=self.body).json().get("hits", [])
+        return {(place["document"], place["char_start"]) for hit in hits for place in (hit, *hit["also_at"])}
+
+
+async def tell(client: httpx.AsyncClient, key: str, requests: Sequence[Asked]) -> list[Told]:
+    headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "the-same"}
+    return [
+        Told.of(
+            await client.request(
+                asked.method, asked.url, json=asked.body, headers={**headers, **(asked.headers or {})}
+            )
+        )
+        for asked in requests
+    ]
+
+
+async def tell_pages(client: httpx.AsyncClient, key: str, collection: str) -> list[Told]:
+    """A whole list, two documents at a time."""
+    told: list[Told] = []
+    url: str | None = f"/v1/documents?collection={collection}&limit=2"
+    while url is not None:
+        told += await tell(client, key, [Asked(method="GET", url=url)])
+        following = httpx.Response(200, content=told[-1].body).json().get("next")
+        url = following and f"/v1/documents?collection={collection}&limit=2&cursor={following}"
+    return told
+
+
+async def live(world: World, client: httpx.AsyncClient, keys: Mapping[str, str], *, events: int) -> None:
+    """Let the world go its way, and be asked on it, so that what was told before can show afterwards."""
+    for _ in range(3):
+        await world.happen(events)
+        requests = all_requests(world, random.Random(world.count))
+        for name in world.chance.sample(sorted(CALLERS), 2):
+            told = await tell(client, keys[name], world.chance.sample(requests, 10))
+            check_no_secret(world, name, told)
+    await world.end_some()
+
+
+def check_not_void(told: Sequence[Told]) -> None:
+    """What is compared has to be worth it: hits, answers, refusals, texts, and much that is not there."""
+    assert any(response.found() for response in told if response.body.startswith(b'{"hits"'))
+    assert any(b'"also_at":[{' in response.body for response in told)
+    assert any(b'"status":"answered"' in response.body for response in told)
+    assert any(b'"status":"refused"' in response.body for response in told)
+    assert {200, 404, 422} <= {response.status for response in told}
+
+
+def check_no_secret(world: World, caller: str, told: Sequence[Told]) -> None:
+    secrets = [
+        word.encode() for word in world.secrets_from(Scope.of(CALLERS[caller]).principals or frozenset())
+    ]
+    for response in told:
+        whole = response.body + repr(response.headers).encode()
+        assert not [word for word in secrets if word in whole], (caller, response)
+
+
+async def check_world(
+    dsn: str, store: VectorStore, home: Path, *, seed: int, bm25: Bm25Policy, events: int, callers: int
+) -> None:
+    chance = random.Random(seed)
+    is_exact = bm25 is EXACT
+    async with footnote_over(dsn, store, home, bm25=bm25) as footnote, open_house(footnote) as house:
+        world = World(database=footnote.database, store=store, embedder=BagOfWords(), chance=chance)
+        await world.begin()
+        keys = {
+            name: (await create_key(footnote.database, name=name, principals=principals)).key
+            for name, principals in CALLERS.items()
+        }
+        await live(world, house.client, keys, events=events)
+        for corpus in world.corpora.values():
+            await store.optimize(corpus.index, footnote.database)
+        requests = all_requests(world, chance)
+        asking = ["all", *chance.sample(sorted(CALLERS.keys() - {"all"}), callers - 1)]
+        before: dict[str, list[Told]] = {}
+        for name in asking:
+            told = await tell(house.client, keys[name], requests)
+            for collection in COLLECTIONS:
+                told += await tell_pages(house.client, keys[name], collection)
+            before[name] = told
+    check_not_void([response for told in before.values() for response in told])
+    for name, told in before.items():
+        scope = Scope.of(CALLERS[name])
+        check_no_secret(world, name, told)
+        async with (
+            copy_of(dsn) as copied,
+            footnote_over(copied, store, home, bm25=bm25) as footnote,
+            open_house(footnote) as house,
+        ):
+            await world.forget_unseen(footnote.database, scope.principals or frozenset())
+            expected = await tell(house.client, keys[name], requests)
+            for collection in COLLECTIONS:
+                expected += await tell_pages(house.client, keys[name], collection)
+            for asked, here, there in zip(requests, told, expected, strict=False):
+                if is_exact or not asked.is_ranked:
+                    assert here == there, (name, asked)
+                else:
+                    assert here.status == there.status, (name, asked)
+                    if asked.finds_everything:
+                        assert here.found() == there.found(), (name, asked)
+            assert told[len(requests) :] == expected[len(requests) :], name
+
+
+async def check_store(kind: str, dsn: str, home: Path, *, seed: int, bm25: Bm25Policy, **sizes: int) -> None:
+    if kind == "pgvector":
+        await check_world(dsn, PgvectorStore(), home, seed=seed, bm25=bm25, **sizes)
+        return
+    from retrieval.stores.qdrant.store import QdrantStore
+
+    store = QdrantStore(words=kind == "qdrant with words")
+    try:
+        await check_world(dsn, store, home, seed=seed, bm25=bm25, **sizes)
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("pgvector", 2), ("qdrant", 3)])
+async def test_a_caller_cannot_tell_a_world_from_one_without_what_they_may_not_see(
+    dsn: str, tmp_path: Path, kind: str, seed: int
+) -> None:
+    await check_store(kind, dsn, tmp_path, seed=seed, bm25=EXACT, events=4, callers=2)
+
+
+async def test_nor_where_graphs_and_segments_are_searched_save_for_scores(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pgvector, "_EXACT_BELOW", 0)
+    await check_store("pgvector", dsn, tmp_path, seed=4, bm25=BY_SEGMENTS, events=4, callers=2)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("way", ["pgvector", "qdrant", "graphs and segments", "qdrant with words"])
+@pytest.mark.parametrize("seed", range(1_000, 1_012))
+async def test_a_caller_cannot_tell_in_many_and_larger_worlds(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, seed: int
+) -> None:
+    is_exact = way in {"pgvector", "qdrant"}
+    if not is_exact:
+        monkeypatch.setattr(pgvector, "_EXACT_BELOW", 0)
+    await check_store(
+        way if way.startswith("qdrant") else "pgvector",
+        dsn,
+        tmp_path,
+        seed=seed,
+        bm25=EXACT if is_exact else BY_SEGMENTS,
+        events=5 + seed % 30,
+        callers=len(CALLERS),
+    )
