@@ -52,9 +52,14 @@ class ModelCache:
     def __enter__(self) -> Self:
         with self._told():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(self._path, timeout=_WAIT_S, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode=WAL")
-            self._file.executescript(_SCHEMA)
+            file = sqlite3.connect(self._path, timeout=_WAIT_S, check_same_thread=False)
+            try:
+                file.execute("PRAGMA journal_mode=WAL")
+                file.executescript(_SCHEMA)
+            except sqlite3.Error:
+                file.close()
+                raise
+        self._file = file
         return self
 
     def __exit__(

@@ -28,7 +28,8 @@ def find_set_folders(named: Sequence[Path]) -> SetFolders:
     skipped: dict[Path, Path] = {}
     for folder in named:
         found, others = _look(folder)
-        sets |= {path.resolve(): path for path in found if path.resolve() not in sets}
+        for path in found:
+            sets.setdefault(path.resolve(), path)
         skipped |= {path.resolve(): path for path in others}
     return SetFolders(sets=tuple(sets.values()), skipped=tuple(skipped.values()))
 

@@ -151,7 +151,7 @@ def _set_run(entry: Any) -> SetRun:
     questions = {
         str(name): QuestionRun(
             asked=str(question["asked"]),
-            values={measure: float(question["values"][measure]) for measure in measure_names(k)},
+            values={measure: _value(question["values"][measure]) for measure in measure_names(k)},
         )
         for name, question in entry["questions"].items()
     }
@@ -164,10 +164,21 @@ def _set_run(entry: Any) -> SetRun:
     )
 
 
+def _value(entry: Any) -> float:
+    value = float(entry)
+    if not 0 <= value <= 1:
+        raise ValueError("no measure has such a value")
+    return value
+
+
 def match_run(path: Path, saved: Sequence[SetRun], evaluation_set: EvaluationSet, *, k: int) -> SetRun | None:
-    """The saved run over the documents of a set, or None. Raises `RunFileError` where it was measured at another k."""
+    """The saved run over the documents of a set, or None; of several, the one of the set's name.
+
+    Raises `RunFileError` where it was measured at another k.
+    """
     corpus_hash = evaluation_set.corpus_hash()
-    found = next((run for run in saved if run.corpus_hash == corpus_hash), None)
+    same = [run for run in saved if run.corpus_hash == corpus_hash]
+    found = next((run for run in same if run.name == evaluation_set.name), same[0] if same else None)
     if found is not None and found.k != k:
         raise RunFileError(
             f"'{path}' was measured at k = {found.k}, this run measures at {k}. Compare at one k: --k {found.k}."

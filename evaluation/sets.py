@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import random
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retrieval.errors import FootnoteError
+
+_GRADE = re.compile(r" *[+-]?[0-9]{1,6} *")
+_DIGIT = re.compile("[0-9]")
 
 Record = TypeVar("Record")
 Qrels = Mapping[str, Mapping[str, int]]
@@ -205,23 +209,28 @@ def _read_qrels(path: Path | None, folder: Path) -> Qrels:
     qrels: dict[str, dict[str, int]] = {}
     for number, line in _lines(path):
         cells = line.rstrip("\r\n").split("\t")
-        if len(cells) != 3 or not (number == 1 or _is_integer(cells[2])):
+        grade = _grade(cells[2]) if len(cells) == 3 else None
+        if grade is None:
+            if number == 1 and len(cells) == 3 and not _DIGIT.search(cells[2]):
+                continue
             raise EvaluationDataError(
                 f"line {number} of '{path}' is not a judgement. Write question id, document id and a whole number "
                 "as grade, set apart by tabs."
             )
-        question, document, grade = cells
-        if _is_integer(grade) and int(grade) > 0:
-            qrels.setdefault(question, {})[document] = int(grade)
-    return qrels
+        if qrels.setdefault(cells[0], {}).setdefault(cells[1], grade) != grade:
+            raise EvaluationDataError(
+                f"line {number} of '{path}': the document was judged on an earlier line, otherwise. Leave one of both."
+            )
+    relevant = {
+        question: {document: grade for document, grade in grades.items() if grade > 0}
+        for question, grades in qrels.items()
+    }
+    return {question: grades for question, grades in relevant.items() if grades}
 
 
-def _is_integer(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
+def _grade(text: str) -> int | None:
+    """A grade, or None where the text is none."""
+    return int(text) if _GRADE.fullmatch(text) else None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -229,9 +238,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with (
-            gzip.open(path, "rt", encoding="utf-8")
+            gzip.open(path, "rt", encoding="utf-8-sig")
             if path.suffix == ".gz"
-            else path.open(encoding="utf-8") as text
+            else path.open(encoding="utf-8-sig") as text
         ):
             for number, line in enumerate(text, start=1):
                 if line.strip():

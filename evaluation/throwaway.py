@@ -79,8 +79,7 @@ class Loader:
             self.recipe,
         )
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        label = re.sub("[^a-z0-9_-]+", "-", evaluation_set.name.lower()).strip("-")[:32] or "set"
-        return f"eval.{label}.{digest[:16]}"
+        return f"eval.{_label(evaluation_set.name)}.{digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +96,11 @@ class Loaded:
     blank: int
     chunks: int
     ids: Mapping[str, str]
+
+
+def _label(name: str) -> str:
+    """A set's name as far as it is fit for the name of a collection; sets of one label and content are one."""
+    return re.sub("[^a-z0-9_-]+", "-", name.lower()).strip("-")[:32] or "set"
 
 
 def path_of(document_id: str) -> str:
@@ -181,7 +185,7 @@ async def _load(
     database = loader.database
     await _check_ours(database, collection)
     index = await ensure_index(database, collection, loader.embedder.identity, loader.store)
-    location = Path(f"evaluation:{evaluation_set.name}")
+    location = Path(f"evaluation:{_label(evaluation_set.name)}")
     source = await ensure_source(database, collection, location, default_readers=())
     known = await known_documents(database, source.id)
     written = [document for document in evaluation_set.documents if not _is_blank(document)]

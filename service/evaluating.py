@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ from retrieval.database import Database
 from retrieval.search import QueryEmbedder
 from retrieval.stores import VectorStore
 from service.settings import Settings
-from service.specs import Report, chunk_policy
+from service.specs import Report, chunk_policy, search_policy
 from service.wiring import Footnote, open_footnote
 
 
@@ -286,12 +286,18 @@ async def _measure_one(
 
 def _describe(footnote: Footnote) -> dict[str, str]:
     """What decides the figures, in words."""
-    settings = footnote.settings
+    settings, policy = footnote.settings, search_policy(footnote.settings)
+    reranks = settings.reranker.enabled
     return {
         "embedder": str(footnote.embedder.identity),
         "chunking": str(chunk_policy(settings)),
         "store": footnote.store.kind,
-        "reranker": footnote.reranker.name if settings.reranker.enabled else "off",
+        "reranker": footnote.reranker.name if reranks else "off",
+        **{
+            part.name: str(getattr(policy, part.name))
+            for part in fields(policy)
+            if reranks or part.name != "rerank"
+        },
     }
 
 

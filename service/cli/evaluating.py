@@ -233,7 +233,7 @@ def _show_comparison(measurement: Measurement, compared: dict[str, Any]) -> None
     console = stdout()
     told = f"compared over {count(compared['questions'], 'question')}"
     if compared["not_compared"]:
-        told += f"; {compared['not_compared']:,} are not the same in both runs"
+        told += f"; {compared['not_compared']:,} more are in one of the runs alone, or changed"
     console.print(f"  {told}", markup=False)
     for name, change in compared["settings"].items():
         console.print(f"  {name}: {change['before']} → {change['after']}", markup=False)
