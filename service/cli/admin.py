@@ -59,7 +59,7 @@ def reindex(collection: CollectionOption = "default", as_json: JsonOption = Fals
     """
 
     async def run(intake: Intake) -> Index:
-        return await rebuild_index(
+        rebuilt = await rebuild_index(
             intake.database,
             intake.store,
             await find_collection(intake.database, collection),
@@ -67,6 +67,7 @@ def reindex(collection: CollectionOption = "default", as_json: JsonOption = Fals
             intake.embedding,
             progress=lambda done, total: note(f"{collection}: {done} of {total} chunks"),
         )
+        return rebuilt.index
 
     index = with_intake(run)
     if as_json:
