@@ -44,7 +44,10 @@ async def find_candidates(
     selection: Selection,
     policy: Bm25Policy,
 ) -> Candidates:
-    """The `limit` best of either list for a text and its vector, all of which the selection holds."""
+    """The `limit` best of either list for a text and its vector, all of which the selection holds.
+
+    A former index has no vectors of what was published after it: what words find of that gets a guessed cosine.
+    """
     asked = await read_question(connection, collection_id=index.collection_id, question=text, policy=policy)
     visible = await _count_visible(connection, index, selection, of=asked.chunks)
     # A caller from whom something is kept must not learn from scores what it says.
@@ -64,7 +67,24 @@ async def find_candidates(
         index, vector, [i for i in lexical if i not in dense], connection=connection
     )
     bm25 = await lexical_scores(connection, asked, [i for i in dense if i not in lexical])
-    return Candidates(cosines={**dense, **cosines}, bm25={**lexical, **bm25}, attainable=asked.attainable)
+    return Candidates(
+        cosines={**guess_cosines(dense, lexical), **dense, **cosines},
+        bm25={**lexical, **bm25},
+        attainable=asked.attainable,
+    )
+
+
+def guess_cosines(dense: Mapping[int, float], lexical: Mapping[int, float]) -> dict[int, float]:
+    """For each chunk of a lexical list, the cosine that stands in the dense list where it stands in its own.
+
+    For chunks of which there is no vector: as good as their words are, no better and no worse.
+    """
+    cosines = sorted(dense.values(), reverse=True)
+    by_words = sorted(lexical, key=lambda chunk_id: (-lexical[chunk_id], chunk_id))
+    least = cosines[-1] if cosines else 0.0
+    return {
+        chunk_id: cosines[rank] if rank < len(cosines) else least for rank, chunk_id in enumerate(by_words)
+    }
 
 
 async def order_candidates(

@@ -11,6 +11,7 @@
     ├── InvalidRequestError        the caller asked for something that cannot be
     ├── IndexMismatchError         the configured embedder is not the one the index was built with
     ├── IndexMissingError          the vector store has lost an index that the database knows of
+    ├── IndexBusyError             somebody else is changing the same indexes, or keeps one from going (retryable)
     ├── StoreUnavailableError      the vector store cannot be reached or refuses (retryable)
     ├── ContentRejectedError       the database does not take a document's content, whatever is done
     └── ModelError                 an embedder or reranker failed while running
@@ -75,6 +76,12 @@ class IndexMismatchError(FootnoteError):
 
 class IndexMissingError(FootnoteError):
     """The vector store does not hold an index that the database knows of."""
+
+
+class IndexBusyError(FootnoteError):
+    """Somebody else is changing the same indexes, or keeps one from being changed; the same call may succeed later."""
+
+    retryable = True
 
 
 class StoreUnavailableError(FootnoteError):

@@ -12,23 +12,23 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, LiteralString, Protocol
+from typing import Any, LiteralString
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 from psycopg import sql
 
 from retrieval.database import Connection, Database, query
 from retrieval.embedders import EmbedderIdentity
 from retrieval.exactness import document_batches, inspect_documents
+from retrieval.filling import DocumentEmbedder
 from retrieval.holdings import find_discrepancies
-from retrieval.indexes import IndexState, active_index, indexes_in_state
+from retrieval.indexes import active_index, indexes_beside
 from retrieval.reconciling import DOCUMENT_CHECKS
 from retrieval.records import Collection, contextual_text
 from retrieval.relisting import recount, relist
 from retrieval.removing import delete_chunks, forget_vectors
-from retrieval.stores import Index, StoreSpec, VectorStore, load_store
+from retrieval.stores import Index, VectorStore
 
 _DOCUMENTS_AT_ONCE = 200
 _CHUNKS_AT_ONCE = 2_000
@@ -36,13 +36,6 @@ _EMBEDDED_AT_ONCE = 256
 
 _OF_TEXTS = frozenset({"place_wrong", "place_gap", "chunk_altered", "words_wrong", "pages_wrong"})
 _OF_VECTORS = frozenset({"vector_missing", "vector_without_chunk", "vector_wrong", "vector_readers_wrong"})
-_LEFT_BEHIND: tuple[IndexState, ...] = ("building", "retired")
-
-
-class DocumentEmbedder(Protocol):
-    """Embeds texts, in order, as unit rows: float32 of shape (len(texts), dimension)."""
-
-    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +66,6 @@ class Mender:
         if found:
             # Whatever was found: what the others deleted may not have been listed right.
             await relist(self.database, self.collection.id)
-        if not found.isdisjoint(f"index_{state}" for state in _LEFT_BEHIND):
-            await self._drop_leftovers()
         if index is not None and index.store == self.store.kind and found & {*_OF_VECTORS, *_OF_TEXTS}:
             await self._mend_vectors(index, all_measured=deep)
 
@@ -113,23 +104,6 @@ class Mender:
             async with self.database.transaction() as connection:
                 removed = await _mend_text(connection, document_id, words=words)
             await self._forget(index, removed)
-
-    async def _drop_leftovers(self) -> None:
-        for state in _LEFT_BEHIND:
-            async with self.database.snapshot() as connection:
-                leftovers = await indexes_in_state(connection, self.collection.id, state)
-            for index in leftovers:
-                # Vectors in Postgres can be dropped also where another store is configured by now.
-                store = load_store(StoreSpec()) if index.store == "pgvector" else self.store
-                if store.kind != index.store:
-                    continue
-                async with self.database.transaction() as connection:
-                    cursor = await connection.execute(
-                        query("reconciling.hold_leftover"), {"index_id": index.id}
-                    )
-                    if await cursor.fetchone() is not None:
-                        await store.drop(index, connection)
-                        await connection.execute(query("indexes.delete"), {"index_id": index.id})
 
     async def _mend_vectors(self, index: Index, *, all_measured: bool) -> None:
         async with self.database.snapshot() as connection:
@@ -181,7 +155,9 @@ class Mender:
 
     async def _forget(self, index: Index | None, chunk_ids: Sequence[int]) -> None:
         if index is not None and index.store == self.store.kind and chunk_ids:
-            await forget_vectors(self.store, index, chunk_ids)
+            async with self.database.connection() as connection:
+                indexes = await indexes_beside(connection, self.store, index)
+            await forget_vectors(self.store, indexes, chunk_ids)
 
 
 async def mend_strays(database: Database, kinds: AbstractSet[str]) -> None:

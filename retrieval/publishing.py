@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from retrieval.database import Connection, Database, query
 from retrieval.errors import FootnoteError, IndexMismatchError
+from retrieval.indexes import indexes_beside
 from retrieval.readers import add_to_copy, take_from_copy
 from retrieval.records import ChunkDraft
 from retrieval.removing import delete_chunks, forget_vectors
@@ -130,10 +131,11 @@ async def publish(
         if stored:  # places are never without their chunks
             await connection.execute(query("publishing.clear_places"), {"document_id": document_id})
         kept = set(draft.text_hashes)
+        indexes = await indexes_beside(connection, store, index)
         removed = [chunk_id for text_hash, chunk_id in stored.items() if text_hash not in kept]
         await delete_chunks(connection, removed)
         revision = await _publish_revision(connection, index, document_id, draft, {**stored, **added})
-    await forget_vectors(store, index, removed)
+    await forget_vectors(store, indexes, removed)
     await take_from_copy(database, store, index, document_id, former=former, readers=draft.readers)
     return Published(
         document_id=document_id,

@@ -18,6 +18,7 @@ from retrieval.errors import (
     IndexMissingError,
     StoreUnavailableError,
 )
+from retrieval.indexes import indexes_beside
 from retrieval.stores import Index, VectorStore
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,13 @@ async def take_from_copy(
 async def _tell(
     connection: Connection, store: VectorStore, index: Index, document_id: UUID, readers: Iterable[str]
 ) -> None:
-    await store.set_readers(index, document_id, sorted(readers))
+    """In former and coming indexes, too, if only they are there."""
+    for one in await indexes_beside(connection, store, index):
+        try:
+            await store.set_readers(one, document_id, sorted(readers))
+        except IndexMissingError:
+            if one.id == index.id:
+                raise
 
 
 async def _hold(connection: Connection, document_id: UUID) -> list[str] | None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from retrieval.database import Connection, Database, query
 from retrieval.errors import ConfigurationError, IndexMissingError, NotFoundError, StoreUnavailableError
+from retrieval.indexes import indexes_beside
 from retrieval.stores import Index, VectorStore
 
 logger = logging.getLogger(__name__)
@@ -37,11 +38,12 @@ async def remove_document(
         )
         if await cursor.fetchone() is None:
             return False
+        indexes = await indexes_beside(connection, store, index)
         removed = list((await stored_chunks(connection, document_id)).values())
         await delete_chunks(connection, removed)
         await connection.execute(query("removing.supersede_revision"), {"document_id": document_id})
         await connection.execute(query("removing.mark_removed"), {"document_id": document_id})
-    await forget_vectors(store, index, removed)
+    await forget_vectors(store, indexes, removed)
     return True
 
 
@@ -57,10 +59,11 @@ async def erase_document(database: Database, store: VectorStore, index: Index, d
         )
         if await cursor.fetchone() is None:
             raise NotFoundError(f"there is no document {document_id}.")
+        indexes = await indexes_beside(connection, store, index)
         removed = list((await stored_chunks(connection, document_id)).values())
         await delete_chunks(connection, removed)
         await connection.execute(query("removing.erase_document"), {"document_id": document_id})
-    await forget_vectors(store, index, removed)
+    await forget_vectors(store, indexes, removed)
 
 
 async def purge_revisions(database: Database, *, retention_days: int) -> int:
@@ -93,15 +96,19 @@ async def delete_chunks(connection: Connection, chunk_ids: Sequence[int]) -> Non
         await connection.execute(query("removing.delete_chunks"), {"chunk_ids": list(chunk_ids)})
 
 
-async def forget_vectors(store: VectorStore, index: Index, chunk_ids: Sequence[int]) -> None:
-    """Drop vectors of chunks whose end is committed. Where the store does not let us they stay, unseen."""
-    try:
-        await store.forget(index, chunk_ids)
-    except (StoreUnavailableError, IndexMissingError, ConfigurationError) as exc:
-        # What was committed holds: search drops what Postgres does not know. Only space is lost.
-        logger.warning(
-            "%d vectors of removed chunks were left behind in index %d; `footnote doctor --repair` drops them (%s)",
-            len(chunk_ids),
-            index.id,
-            exc,
-        )
+async def forget_vectors(store: VectorStore, indexes: Sequence[Index], chunk_ids: Sequence[int]) -> None:
+    """Drop vectors of chunks whose end is committed from all of a collection's indexes that `indexes_beside` has named.
+
+    Where the store does not let us they stay, unseen.
+    """
+    for index in indexes if chunk_ids else ():
+        try:
+            await store.forget(index, chunk_ids)
+        except (StoreUnavailableError, IndexMissingError, ConfigurationError) as exc:
+            # What was committed holds: search drops what Postgres does not know. Only space is lost.
+            logger.warning(
+                "%d vectors of removed chunks were left behind in index %d; `footnote doctor --repair` drops them (%s)",
+                len(chunk_ids),
+                index.id,
+                exc,
+            )

@@ -23,7 +23,7 @@ from retrieval.embedders import Embedder
 from retrieval.errors import InvalidRequestError
 from retrieval.filters import NO_FILTERS, Filters, Selection
 from retrieval.fusion import FusionPolicy
-from retrieval.indexes import active_index, check_index
+from retrieval.indexes import index_for_search
 from retrieval.lexical import Bm25Policy
 from retrieval.neighbours import NO_GAPS, gaps_between, read_gaps
 from retrieval.passages import PassagePolicy, select
@@ -134,10 +134,9 @@ class Searcher:
         selection = Selection(scope=scope, filters=filters)
         vectors = await self._embed(queries)
         async with self._database.snapshot() as connection:
-            index = await active_index(connection, collection.id)
+            index = await index_for_search(connection, collection, self._embedder.identity, self._store)
             if index is None:
                 return []
-            check_index(index, collection.name, self._embedder.identity, self._store)
             ranking = await self._rank(connection, index, queries, vectors, k, selection)
             hits = await self._distinct(connection, index, ranking, k, selection, wanted)
         if self._reranker is not None:

@@ -1,6 +1,7 @@
 """Where lexical search takes its candidates from: from Postgres, or, of a large index, from a store that lists words.
 
-Either way each of them is scored in full from its forward list, so the scores are BM25's, and the same.
+Either way each of them is scored in full from its forward list, so the scores are BM25's, and the same. A former index
+does not list what was published after it; Postgres does.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ async def best_by_words(
 
     `visible`: how many chunks the selection holds, of which only matters whether it is above `policy.scan_below`.
     """
-    if visible > policy.scan_below and asked.words:
+    if visible > policy.scan_below and asked.words and not index.is_former:
         listed = await store.word_candidates(
             index,
             {word.base: word.occurrences for word in asked.words[:MOST_WORDS]},

@@ -120,8 +120,10 @@ AILMENTS: Mapping[str, Ailment] = {
     "store_unavailable": Ailment("the vector store does not answer", "start it, and ask the doctor again"),
     "index_building": Ailment(
         "an index that `footnote reindex` has begun and not finished",
-        "it is dropped, unless a reindex is at work on it",
+        "nothing; run the same reindex again, or footnote indexes drop ID",
     ),
-    "index_retired": Ailment("a former index that `footnote reindex` has replaced", "it is dropped"),
+    "index_retired": Ailment(
+        "a former index, kept for going back to it", "nothing; footnote indexes drop ID gives it up"
+    ),
     "table_without_index": Ailment("tables of vectors that no index owns", "they are dropped"),
 }

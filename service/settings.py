@@ -240,6 +240,30 @@ def load_settings() -> Settings:
     return settings
 
 
+def with_embedder(settings: Settings, *, kind: str | None, model: str | None) -> Settings:
+    """The same settings with another embedder, where one is named. Raises `ConfigurationError`, as `load_settings`."""
+    if kind is None and model is None:
+        return settings
+    kind = kind or settings.embedder.kind
+    if kind == "onnx" and model:
+        raise ConfigurationError(
+            f"the embedder onnx has a model of its own and takes no other. For '{model}' the kind is "
+            "sentence_transformer."
+        )
+    kept = settings.embedder.model if kind == settings.embedder.kind else ""
+    chosen = {**settings.embedder.model_dump(), "kind": kind, "model": kept if model is None else model}
+    try:
+        changed = settings.model_copy(update={"embedder": EmbedderSettings.model_validate(chosen)})
+    except ValidationError as exc:
+        raise ConfigurationError(
+            "\n".join(
+                f"the embedder's {error['loc'][0]} is wrong: {_reason(error)}." for error in exc.errors()
+            )
+        ) from exc
+    _check_together(changed)
+    return changed
+
+
 def _check_together(settings: Settings) -> None:
     if settings.llm.base_url and not settings.llm.model:
         raise ConfigurationError(

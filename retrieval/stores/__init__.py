@@ -26,7 +26,10 @@ WordsKind = Literal["postgres", "qdrant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """The vectors of one collection under one embedder identity."""
+    """The vectors of one collection under one embedder identity.
+
+    is_former: it is searched although another one has taken its place; what was published since is not in it.
+    """
 
     id: int
     collection_id: int
@@ -34,6 +37,7 @@ class Index:
     embedder_hash: str
     embedder: str
     dimension: int
+    is_former: bool = field(default=False, compare=False)
 
     def check_dimension(self, vectors: NDArray[np.float32]) -> None:
         """Raise `IndexMismatchError` where `vectors`, of shape (..., n), are not of this index's dimension."""
@@ -150,6 +154,13 @@ class VectorStore(Protocol):
         a chunk that it does not hold."""
         ...
 
+    async def vectors(
+        self, index: Index, chunk_ids: Sequence[int], connection: Connection
+    ) -> Mapping[int, NDArray[np.float32]]:
+        """The vectors of given chunks, as exactly as the store keeps them, each of shape (dimension,). Chunks that the
+        store does not hold are left out."""
+        ...
+
     async def count(self, index: Index, connection: Connection) -> int: ...
 
     async def holdings(
@@ -166,10 +177,10 @@ class VectorStore(Protocol):
         """Drop given vectors, whether or not their chunks exist; inside the caller's transaction where that can be."""
         ...
 
-    async def optimize(self, index: Index, database: Database) -> bool:
+    async def optimize(self, index: Index, database: Database, *, wait: bool = False) -> bool:
         """Do what makes searching an index quick now that it has grown; True where there was something to do.
 
-        May take long; searches and publishers go on meanwhile.
+        May take long; searches and publishers go on meanwhile. `wait`: until another process has done it that is at it.
         """
         ...
 

@@ -118,6 +118,12 @@ class MemoryStore:
         vector = self._held(index).vectors.get(chunk_id)
         return {} if vector is None else await self.cosines(index, vector, chunk_ids, connection=connection)
 
+    async def vectors(
+        self, index: Index, chunk_ids: Sequence[int], connection: Connection
+    ) -> Mapping[int, NDArray[np.float32]]:
+        held = self._held(index).vectors
+        return {chunk_id: held[chunk_id] for chunk_id in chunk_ids if chunk_id in held}
+
     async def count(self, index: Index, connection: Connection) -> int:
         return len(self._held(index).vectors)
 
@@ -138,7 +144,7 @@ class MemoryStore:
     async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
         await self.forget(index, chunk_ids)
 
-    async def optimize(self, index: Index, database: Database) -> bool:
+    async def optimize(self, index: Index, database: Database, *, wait: bool = False) -> bool:
         return False
 
     async def close(self) -> None:

@@ -6,13 +6,16 @@ more than some 20,000 vectors gets an HNSW graph; where fewer than that may be l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from psycopg import sql
+from psycopg.errors import UndefinedTable
 
 from retrieval.database import Connection, Database
 from retrieval.errors import IndexMissingError
@@ -30,6 +33,8 @@ _LONGEST_IN_GRAPH = 4_000
 # What a vector takes in a graph beside itself: 2 * m links on the ground floor, those above, and what goes with it.
 _LINKS_BYTES = 1_300
 _MOST_BUILD_MEGABYTES = 4_096
+# How often to look whether another process has built a graph that is waited for.
+_POLL_S = 1.0
 # How many vectors a walk keeps in view at least; recall grows with it.
 _LEAST_BREADTH = 200
 
@@ -77,6 +82,22 @@ def _nearest_of_all(index: Index, selection: Selection) -> sql.Composed:
     ).format(source=every if selection.is_everything else allowed)
 
 
+def _missing(index: Index) -> IndexMissingError:
+    return IndexMissingError(
+        f"the database has lost the table 'vectors_{index.id}', which held the vectors of index {index.id}. "
+        "Restore it from a backup, or build the index anew: footnote reindex."
+    )
+
+
+@contextmanager
+def _reading(index: Index) -> Iterator[None]:
+    """Turn a missing table into an error of Footnote's own."""
+    try:
+        yield
+    except UndefinedTable as exc:
+        raise _missing(index) from exc
+
+
 class PgvectorStore:
     """Rows go with their chunks (foreign key), inside the transaction that publishes or removes them."""
 
@@ -106,8 +127,17 @@ class PgvectorStore:
         row = await cursor.fetchone()
         return row is not None and row["found"] is not None
 
+    async def _check_exists(self, index: Index, connection: Connection) -> None:
+        """To fail on a missing table would end the caller's transaction."""
+        if not await self._exists(index, connection):
+            raise _missing(index)
+
     async def drop(self, index: Index, connection: Connection) -> None:
-        await connection.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(table=_table(index)))
+        if await self._exists(index, connection):
+            # Its foreign key makes the drop lock `chunks` in any case: now, so that a publisher who deletes chunks, and
+            # with them their vectors, is not met half-way.
+            await connection.execute("LOCK TABLE chunks IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(sql.SQL("DROP TABLE IF EXISTS {table}").format(table=_table(index)))
 
     async def write(
         self,
@@ -150,15 +180,14 @@ class PgvectorStore:
         if walked:
             await connection.execute(_WALK, {"breadth": str(min(max(2 * limit, _LEAST_BREADTH), 1_000))})
         statement = _nearest_by_graph(index, selection) if walked else _nearest_of_all(index, selection)
-        cursor = await connection.execute(
-            statement,
-            {
-                "vector": HalfVector(vector),
-                "limit": limit,
-                "collection_id": index.collection_id,
-                **selection.parameters(),
-            },
-        )
+        parameters = {
+            "vector": HalfVector(vector),
+            "limit": limit,
+            "collection_id": index.collection_id,
+            **selection.parameters(),
+        }
+        with _reading(index):
+            cursor = await connection.execute(statement, parameters)
         found = [(row["chunk_id"], float(row["cosine"])) for row in await cursor.fetchall()]
         if walked:
             await connection.execute(_WALKED)
@@ -183,26 +212,34 @@ class PgvectorStore:
         )
         return await cursor.fetchone() is not None
 
-    async def optimize(self, index: Index, database: Database) -> bool:
+    async def optimize(self, index: Index, database: Database, *, wait: bool = False) -> bool:
         """Build the index's HNSW graph once there are enough vectors for one to pay.
 
-        A build that was interrupted is begun anew. Where another process is at it, nothing is done.
+        A build that was interrupted is begun anew. Where another process is at it, nothing is done, unless to wait: a
+        client that was killed may have left a server process behind that builds on to the end.
         """
         if index.dimension > _LONGEST_IN_GRAPH:
             return False
         async with database.connection() as connection:
+            if not await self._exists(index, connection):
+                return False  # dropped since
             if await self._has_graph(index, connection) or not await self._is_large(index, connection):
                 return False
             key = {"key": index.id}
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(314159265, %(key)s) AS held", key)
-            row = await cursor.fetchone()
-            if row is None or not row["held"]:
-                return False
+            while not await self._try_to_hold(connection, key):
+                if not wait:
+                    return False
+                await asyncio.sleep(_POLL_S)
             try:
                 return await self._build_graph(index, connection)
             finally:
                 if not connection.closed:
                     await connection.execute("SELECT pg_advisory_unlock(314159265, %(key)s)", key)
+
+    async def _try_to_hold(self, connection: Connection, key: Mapping[str, int]) -> bool:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(314159265, %(key)s) AS held", key)
+        row = await cursor.fetchone()
+        return row is not None and bool(row["held"])
 
     async def _is_large(self, index: Index, connection: Connection) -> bool:
         cursor = await connection.execute(
@@ -238,13 +275,13 @@ class PgvectorStore:
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection
     ) -> Mapping[int, float]:
         index.check_dimension(vector)
-        cursor = await connection.execute(
-            sql.SQL(
-                "SELECT chunk_id, -(embedding <#> %(vector)s) AS cosine FROM {table}"
-                " WHERE chunk_id = ANY(%(chunk_ids)s)"
-            ).format(table=_table(index)),
-            {"vector": HalfVector(vector), "chunk_ids": list(chunk_ids)},
-        )
+        statement = sql.SQL(
+            "SELECT chunk_id, -(embedding <#> %(vector)s) AS cosine FROM {table} WHERE chunk_id = ANY(%(chunk_ids)s)"
+        ).format(table=_table(index))
+        with _reading(index):
+            cursor = await connection.execute(
+                statement, {"vector": HalfVector(vector), "chunk_ids": list(chunk_ids)}
+            )
         return {row["chunk_id"]: float(row["cosine"]) for row in await cursor.fetchall()}
 
     async def likeness(
@@ -259,22 +296,32 @@ class PgvectorStore:
         )
         return {row["chunk_id"]: float(row["cosine"]) for row in await cursor.fetchall()}
 
-    async def count(self, index: Index, connection: Connection) -> int:
+    async def vectors(
+        self, index: Index, chunk_ids: Sequence[int], connection: Connection
+    ) -> Mapping[int, NDArray[np.float32]]:
+        await self._check_exists(index, connection)
         cursor = await connection.execute(
-            sql.SQL("SELECT count(*) AS n FROM {table}").format(table=_table(index))
+            sql.SQL("SELECT chunk_id, embedding FROM {table} WHERE chunk_id = ANY(%(chunk_ids)s)").format(
+                table=_table(index)
+            ),
+            {"chunk_ids": list(chunk_ids)},
         )
+        return {
+            row["chunk_id"]: row["embedding"].to_numpy().astype(np.float32) for row in await cursor.fetchall()
+        }
+
+    async def count(self, index: Index, connection: Connection) -> int:
+        with _reading(index):
+            cursor = await connection.execute(
+                sql.SQL("SELECT count(*) AS n FROM {table}").format(table=_table(index))
+            )
         row = await cursor.fetchone()
         return 0 if row is None else int(row["n"])
 
     async def holdings(
         self, index: Index, *, after: int, limit: int, measured: bool, connection: Connection
     ) -> list[HeldVector]:
-        # Asked first: to fail on a missing table would end the caller's transaction.
-        if not await self._exists(index, connection):
-            raise IndexMissingError(
-                f"the database has lost the table 'vectors_{index.id}', which held the vectors of index {index.id}. "
-                "Restore it from a backup, or build the index anew: footnote reindex."
-            )
+        await self._check_exists(index, connection)
         # Always measured: the server does it, and what a vector may not be is refused by its type, save in a table
         # that was made for another dimension.
         cursor = await connection.execute(

@@ -17,7 +17,18 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from retrieval.errors import ConfigurationError, FootnoteError, InvalidRequestError
-from service.cli import admin, asking, doctoring, documents, evaluating, ingesting, serving, sources
+from service.cli import (
+    admin,
+    asking,
+    doctoring,
+    documents,
+    evaluating,
+    indexes,
+    ingesting,
+    reindexing,
+    serving,
+    sources,
+)
 from service.cli.display import fail, is_json, note
 
 # What a shell shows of a program that Ctrl-C or SIGTERM ended; typer turns the former into its status.
@@ -51,6 +62,8 @@ sources.register(app)
 serving.register(app)
 doctoring.register(app)
 evaluating.register(app)
+reindexing.register(app)
+indexes.register(app)
 admin.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`footnote migrate`, `status`, `reindex`, `keys` and `collections`."""
+"""`footnote migrate`, `status`, `keys` and `collections`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from uuid import UUID
 import typer
 
 from ingest.failures import Failure, count_failures, list_failures
-from retrieval.collections import allow_outside, find_collection, list_collections
+from retrieval.collections import allow_outside, list_collections
 from retrieval.database import Database
-from retrieval.reindexing import rebuild_index
-from retrieval.stores import Index
 from service.cli.display import count, note, one_line, print_json, show_table, stdout
-from service.cli.options import CollectionOption, JsonOption, parse_principals, with_database, with_intake
+from service.cli.options import JsonOption, parse_principals, with_database
 from service.keys import METRICS, create_key, list_keys, revoke_key
 from service.migrations import migrate as apply_migrations
 from service.settings import load_settings
-from service.wiring import Intake
 
 _FAILURES_SHOWN = 100
 _ALL = 2**31
@@ -28,7 +25,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("migrate")(migrate)
     app.command("status")(status)
-    app.command("reindex")(reindex)
     keys = typer.Typer(help="Keys for the HTTP service.", no_args_is_help=True)
     keys.command("create")(keys_create)
     keys.command("list")(keys_list)
@@ -49,30 +45,6 @@ def migrate() -> int:
         return 0
     applied = apply_migrations(dsn.get_secret_value())
     note(f"Applied: {', '.join(applied)}." if applied else "The schema is up to date.")
-    return 0
-
-
-def reindex(collection: CollectionOption = "default", as_json: JsonOption = False) -> int:
-    """Build a collection's index anew with the configured embedder and store, and switch to it.
-
-    From the stored chunks: no file is read again. Questions are answered from the old index until the switch.
-    """
-
-    async def run(intake: Intake) -> Index:
-        return await rebuild_index(
-            intake.database,
-            intake.store,
-            await find_collection(intake.database, collection),
-            intake.embedder.identity,
-            intake.embedding,
-            progress=lambda done, total: note(f"{collection}: {done} of {total} chunks"),
-        )
-
-    index = with_intake(run)
-    if as_json:
-        print_json({"index": index.id, "embedder": index.embedder, "store": index.store})
-    else:
-        note(f"'{collection}' now answers from an index built with {index.embedder}, kept in {index.store}.")
     return 0
 
 

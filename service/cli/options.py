@@ -14,7 +14,7 @@ from retrieval.errors import InvalidRequestError
 from retrieval.metadata import check_metadata
 from retrieval.records import PUBLIC, Scope
 from service.cli.display import note
-from service.settings import load_settings
+from service.settings import Settings, load_settings
 from service.wiring import Footnote, Intake, open_database, open_footnote, open_intake
 
 T = TypeVar("T")
@@ -32,6 +32,14 @@ MetadataOption = Annotated[
 ]
 NoMetadataOption = Annotated[bool, typer.Option("--no-meta", help="Forget what was said with --meta before.")]
 
+EmbedderOption = Annotated[
+    str | None,
+    typer.Option("--embedder", metavar="KIND", help="onnx or sentence_transformer; else the configured one."),
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="The embedder's model: a folder, or its name at the hub.")
+]
+
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     """Run the work. SIGTERM ends it as Ctrl-C does, so that what it has started is stopped."""
@@ -45,11 +53,11 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(run())
 
 
-def with_intake(work: Callable[[Intake], Awaitable[T]]) -> T:
-    """Run `work` with what ingestion needs."""
+def with_intake(work: Callable[[Intake], Awaitable[T]], *, settings: Settings | None = None) -> T:
+    """Run `work` with what ingestion needs, under the configured settings where no others are given."""
 
     async def run() -> T:
-        async with open_intake(load_settings(), report=note) as intake:
+        async with open_intake(settings or load_settings(), report=note) as intake:
             return await work(intake)
 
     return run_until_done(run())

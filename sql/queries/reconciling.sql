@@ -136,7 +136,8 @@ ORDER BY c.id LIMIT %(limit)s
 
 -- name: wait_for_publishers
 -- Wait until whoever writes to an index has ended; later ones wait until the end of this transaction.
-SELECT id FROM indexes WHERE id = %(index_id)s FOR NO KEY UPDATE
+SELECT i.id FROM (SELECT pg_advisory_xact_lock(244948974, %(index_id)s)) AS queue, indexes AS i
+WHERE i.id = %(index_id)s FOR NO KEY UPDATE OF i
 
 -- name: lapsed_leases
 -- Sources whose worker died in mid-work.
@@ -241,7 +242,3 @@ ORDER BY c.document_id, c.id
 -- name: readers
 -- Who may read a document.
 SELECT readers FROM documents WHERE id = %(document_id)s
-
--- name: hold_leftover
--- An index that does not answer, held until the end of the transaction; no row where somebody is building it.
-SELECT id FROM indexes WHERE id = %(index_id)s AND state <> 'active' FOR UPDATE SKIP LOCKED

@@ -159,6 +159,7 @@ class Wire:
     async def _scroll(self, name: str, asked: models.ScrollRequest) -> Response:
         records, following = await self._local.scroll(
             name,
+            scroll_filter=asked.filter,
             limit=asked.limit or 10,
             offset=asked.offset,
             with_payload=bool(asked.with_payload),

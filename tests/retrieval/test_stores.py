@@ -294,6 +294,18 @@ async def test_holdings_tell_lengths_and_what_the_store_copied_of_postgres(room:
     assert [vector.chunk_id for vector in await room.holdings(measured=False)] == [whole, half]
 
 
+async def test_vectors_come_back_as_they_were_written(room: Room) -> None:
+    written = random_units(3, seed=11)
+    _, chunk_ids = await room.add(written)
+    async with room.database.snapshot() as connection:
+        held = await room.store.vectors(room.index, [*chunk_ids[:2], chunk_ids[2] + 1_000], connection)
+        assert await room.store.vectors(room.index, [], connection) == {}
+    assert held.keys() == {*chunk_ids[:2]}
+    for chunk_id, vector in zip(chunk_ids[:2], written, strict=False):
+        assert held[chunk_id].dtype == np.float32
+        assert held[chunk_id] == pytest.approx(vector, abs=1e-3)
+
+
 async def test_discarded_vectors_are_gone_also_while_their_chunks_stay(room: Room) -> None:
     _, (first, second, third) = await room.add([unit(1), unit(1, 1), unit(0, 1)])
     async with room.database.transaction() as connection:
@@ -309,7 +321,13 @@ async def test_a_store_that_has_lost_an_index_says_so_and_ends_no_transaction(ro
     async with room.database.snapshot() as connection:
         with pytest.raises(IndexMissingError, match="footnote reindex"):
             await room.store.holdings(room.index, after=0, limit=1, measured=True, connection=connection)
+        with pytest.raises(IndexMissingError, match="footnote reindex"):
+            await room.store.vectors(room.index, [1], connection)
         await connection.execute("SELECT 1")
+    with pytest.raises(IndexMissingError, match="footnote reindex"):
+        await room.nearest(unit(1))
+    with pytest.raises(IndexMissingError, match="footnote reindex"):
+        await room.cosines(unit(1), [1])
 
 
 async def test_an_empty_index_finds_nothing(room: Room) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.errors import ConfigurationError
-from service.settings import Settings, load_settings
+from service.settings import Settings, load_settings, with_embedder
 
 SECRET = "hunter2-and-more"
 
@@ -245,3 +245,19 @@ def test_a_secret_in_the_wrong_form_does_not_show_in_any_error(content: str, wri
     with pytest.raises(ConfigurationError) as refused:
         load_settings()
     assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_another_embedder_for_one_command_is_checked_like_the_configured_one() -> None:
+    plain = load_settings()
+    assert with_embedder(plain, kind=None, model=None) is plain
+    other = with_embedder(plain, kind="sentence_transformer", model="some/model")
+    assert (other.embedder.kind, other.embedder.model) == ("sentence_transformer", "some/model")
+    assert other.embedder.precision == plain.embedder.precision
+    assert with_embedder(other, kind=None, model="other/model").embedder.model == "other/model"
+    assert with_embedder(other, kind="onnx", model=None).embedder.model == ""
+    with pytest.raises(ConfigurationError, match="takes no other"):
+        with_embedder(plain, kind=None, model="some/model")
+    with pytest.raises(ConfigurationError, match=r"embedder\.model"):
+        with_embedder(plain, kind="sentence_transformer", model=None)
+    with pytest.raises(ConfigurationError, match="the embedder's kind is wrong"):
+        with_embedder(plain, kind="word2vec", model="x")

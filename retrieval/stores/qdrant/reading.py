@@ -1,8 +1,9 @@
-"""Reading points in the order of their numbers: all that an index holds, or the vector of one chunk."""
+"""Reading points: all that an index holds, in the order of their numbers, or the vectors of given chunks."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from uuid import UUID
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from retrieval.stores import HeldVector, Index
+from retrieval.stores.qdrant.conditions import has_id
 from retrieval.stores.qdrant.connecting import Qdrant
 from retrieval.stores.qdrant.layout import DENSE
 from retrieval.stores.qdrant.points import points_a_request
@@ -48,6 +50,25 @@ async def read_vector(qdrant: Qdrant, index: Index, chunk_id: int) -> NDArray[np
             collection_name(index), limit=1, offset=chunk_id, with_payload=False, with_vectors=[DENSE]
         )
     return _dense(points[0]) if points and points[0].id == chunk_id else None
+
+
+async def read_vectors(
+    qdrant: Qdrant, index: Index, chunk_ids: Sequence[int]
+) -> dict[int, NDArray[np.float32]]:
+    """The vectors of chunks, without those that have none here."""
+    found: dict[int, NDArray[np.float32]] = {}
+    size = points_a_request(index.dimension)
+    async with asking(qdrant, index):
+        for first in range(0, len(chunk_ids), size):
+            points, _ = await qdrant.client.scroll(
+                collection_name(index),
+                scroll_filter=has_id(chunk_ids[first : first + size]),
+                limit=size,
+                with_payload=False,
+                with_vectors=[DENSE],
+            )
+            found |= {int(point.id): dense for point in points if (dense := _dense(point)) is not None}
+    return found
 
 
 def _dense(point: models.Record) -> NDArray[np.float32] | None:

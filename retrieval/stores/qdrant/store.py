@@ -20,7 +20,7 @@ from retrieval.stores.qdrant.confirming import best_confirmed
 from retrieval.stores.qdrant.connecting import connect
 from retrieval.stores.qdrant.layout import DENSE, WORDS, lists_words, make_collection
 from retrieval.stores.qdrant.points import make_points, points_a_request
-from retrieval.stores.qdrant.reading import read_holdings, read_vector
+from retrieval.stores.qdrant.reading import read_holdings, read_vector, read_vectors
 from retrieval.stores.qdrant.refusals import asking, collection_name
 from retrieval.stores.qdrant.words import of_question, read_words
 from retrieval.visible import visible_chunks
@@ -260,6 +260,11 @@ class QdrantStore:
             )
         return [(int(point.id), point.score) for point in answer.points]
 
+    async def vectors(
+        self, index: Index, chunk_ids: Sequence[int], connection: Connection
+    ) -> Mapping[int, NDArray[np.float32]]:
+        return await read_vectors(self._qdrant, index, chunk_ids)
+
     async def count(self, index: Index, connection: Connection) -> int:
         async with asking(self._qdrant, index):
             return (await self._client.count(collection_name(index), exact=True)).count
@@ -272,7 +277,7 @@ class QdrantStore:
     async def discard(self, index: Index, chunk_ids: Sequence[int], connection: Connection) -> None:
         await self.forget(index, chunk_ids)
 
-    async def optimize(self, index: Index, database: Database) -> bool:
+    async def optimize(self, index: Index, database: Database, *, wait: bool = False) -> bool:
         """Nothing to do: Qdrant sees to its graphs itself."""
         return False
 
