@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -58,7 +59,7 @@ class Database:
             connection_class=AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "autocommit": True, "application_name": "footnote"},
             configure=_prepare,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             reconnect_timeout=connect_timeout_s,
             open=False,
             name="footnote",
@@ -148,6 +149,14 @@ class Database:
         async with self.connection() as connection:
             cursor = await connection.execute(statement, parameters)
             return cursor.rowcount
+
+
+async def _check(connection: Connection) -> None:
+    """A connection that its server has left has something to read, and only then is it asked: that takes a while."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _prepare(connection: Connection) -> None:

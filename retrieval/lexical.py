@@ -5,8 +5,9 @@ idf(w) = ln(1 + (N - df + 0.5) / (df + 0.5)): Robertson and Zaragoza, The Probab
 Beyond, 2009, with the idf of Lucene, which is never negative, and qtf(w) how often the question has the word.
 
 Where few chunks may be looked at, each of them is scored. Otherwise the chunks in which one of the words weighs most
-are candidates, rare words giving more of them than common ones, and each candidate is scored in full from its forward
-list (`chunk_terms`). So every score is BM25's; what candidates may miss is measured in docs/retrieval.md.
+are candidates, rare words giving more of them than common ones. What the lists say of a candidate is what it promises;
+those that promise most are scored in full from their forward lists (`chunk_terms`). So every score is BM25's; what
+candidates may miss is measured in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from retrieval.term_weights import TermWeights, bm25_weights
 # Candidates come from so many words at most, the rarest; scores count all words.
 MOST_WORDS = 32
 
-# Of a selection, so many candidates are read at first, and at most so many after that.
-_PROBE = 2_000
-_MOST_READ = 100_000
+# Of so many that are listed, so many tell which share of a question's candidates may be looked at.
+_PROBE_LISTED = 1_000
+_PROBED = 300
+_MOST_LISTED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +36,21 @@ class Bm25Policy:
     """k1 bounds what repeating a word adds; b is how much long chunks are discounted (0 not at all, 1 fully).
 
     scan_below: where no more chunks than this may be looked at, each is scored.
-    candidates: how many are scored otherwise: at least this many, and `candidates_growth` times the root of how many
-    chunks there are.
+    candidates: how many are listed otherwise: at least this many, and `candidates_growth` times the root of how many
+        chunks there are.
+    scored: how many of them are scored, those that promise most; never fewer than are asked for.
     """
 
     k1: float = 0.9
     b: float = 0.4
     scan_below: int = 20_000
     candidates: int = 3_000
-    candidates_growth: float = 14.0
+    candidates_growth: float = 50.0
+    scored: int = 1_000
 
-    def wanted(self, chunks: int, limit: int) -> int:
-        """How many candidates to score where so many chunks may be looked at."""
-        return max(self.candidates, limit, int(self.candidates_growth * math.sqrt(chunks)))
+    def listed(self, chunks: int) -> int:
+        """How many candidates to list among so many chunks."""
+        return max(self.candidates, int(self.candidates_growth * math.sqrt(chunks)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,19 +163,17 @@ async def lexical_candidates(
         return []
     if visible <= policy.scan_below:
         return await _scan(connection, asked, selection, limit)
-    if selection.is_everything:
-        found, _, _ = await _from_segments(
-            connection, asked, selection, limit, policy.wanted(asked.chunks, limit)
-        )
-        return found
-    # How many candidates have to be read to find enough that may be looked at, the first of them tell.
-    found, listed, seen = await _from_segments(connection, asked, selection, limit, _PROBE)
-    share = max(seen, 1) / max(listed, 1)
-    wanted = policy.wanted(int(share * asked.chunks), limit)
-    if seen < wanted and listed >= _PROBE // 2:
-        budget = min(math.ceil(1.2 * wanted / share), _MOST_READ)
-        found, _, _ = await _from_segments(connection, asked, selection, limit, budget)
-    return found
+    share = 1.0
+    if not selection.is_everything:
+        share = await _visible_share(connection, asked, selection)
+    return await _from_segments(
+        connection,
+        asked,
+        selection,
+        limit=limit,
+        listed=min(int(policy.listed(asked.chunks) / math.sqrt(share)), _MOST_LISTED),
+        scored=int(max(policy.scored, limit) / math.sqrt(share)),
+    )
 
 
 async def lexical_scores(
@@ -224,27 +226,53 @@ async def _scan(
     return [(row["chunk_id"], row["bm25"]) for row in await cursor.fetchall() if row["bm25"] > 0]
 
 
-async def _from_segments(
-    connection: Connection, asked: LexicalQuery, selection: Selection, limit: int, budget: int
-) -> tuple[list[tuple[int, float]], int, int]:
-    """The best candidates, how many candidates there were, and how many of them the selection holds."""
-    given = quotas(asked.words[:MOST_WORDS], budget)
-    documents = (
-        sql.SQL("") if selection.is_everything else sql.SQL("JOIN documents AS d ON d.id = t.document_id")
+async def _visible_share(connection: Connection, asked: LexicalQuery, selection: Selection) -> float:
+    """Which share of the question's candidates may be looked at, as far as some of them tell; never 0."""
+    statement = sql.SQL(query("lexical.share")).format(
+        listed=sql.SQL(query("lexical.listed")), condition=selection.condition()
     )
     cursor = await connection.execute(
-        sql.SQL(query("lexical.candidates")).format(documents=documents, condition=selection.condition()),
+        statement,
+        {**_list_parameters(asked, _PROBE_LISTED), "scored": _PROBED, **selection.parameters()},
+    )
+    row = await cursor.fetchone()
+    return max(row["share"] if row else 0.0, 1 / _PROBED)
+
+
+async def _from_segments(
+    connection: Connection,
+    asked: LexicalQuery,
+    selection: Selection,
+    *,
+    limit: int,
+    listed: int,
+    scored: int,
+) -> list[tuple[int, float]]:
+    visible = sql.SQL("" if selection.is_everything else query("lexical.visible"))
+    statement = sql.SQL(query("lexical.candidates")).format(
+        listed=sql.SQL(query("lexical.listed")), visible=visible.format(condition=selection.condition())
+    )
+    cursor = await connection.execute(
+        statement,
         {
-            "collection_id": asked.collection_id,
-            "chunks": asked.chunks,
-            "lexemes": list(given),
-            "quotas": list(given.values()),
+            **_list_parameters(asked, listed),
             "weights": asked.weights,
+            "scored": scored,
             "limit": limit,
             **selection.parameters(),
         },
     )
-    rows = await cursor.fetchall()
-    found = [(row["chunk_id"], row["bm25"]) for row in rows if row["bm25"] > 0]
-    # Where none of them may be looked at, how many there were is not known: as many as were asked for.
-    return found, (rows[0]["listed"] if rows else budget), (rows[0]["visible"] if rows else 0)
+    return [(row["chunk_id"], row["bm25"]) for row in await cursor.fetchall() if row["bm25"] > 0]
+
+
+def _list_parameters(asked: LexicalQuery, listed: int) -> dict[str, object]:
+    """What `lexical.listed` names."""
+    words = asked.words[:MOST_WORDS]
+    given = quotas(words, listed)
+    return {
+        "collection_id": asked.collection_id,
+        "chunks": asked.chunks,
+        "lexemes": list(given),
+        "quotas": list(given.values()),
+        "word_weights": [word.weight for word in words if word.lexeme in given],
+    }

@@ -27,13 +27,13 @@ class SegmentPolicy:
     fresh: so many chunks without a segment are worth one; below, searches read them one by one.
     batch: the largest segment made of fresh chunks. While it is made, whoever deletes one of them waits.
     fan_in: so many segments of about one size become one.
-    removed: so many chunks that have gone from segments are worth writing those anew.
+    removed: more chunks that have gone from segments are worth writing some anew: a search looks at each of them.
     """
 
-    fresh: int = 4_096
+    fresh: int = 1_024
     batch: int = 32_768
     fan_in: int = 6
-    removed: int = 4_096
+    removed: int = 8_192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,8 @@ async def merge_segments(database: Database, collection_id: int, policy: Segment
 
 def plan_merge(segments: Sequence[Segment], policy: SegmentPolicy) -> list[Segment]:
     """The segments to make one of next: those that have lost much, else a full tier; none where nothing is due."""
-    lost = [segment for segment in segments if segment.removed * 5 > segment.chunk_count]
-    if lost and sum(segment.removed for segment in segments) > policy.removed:
+    lost = _lost(segments, policy)
+    if lost:
         return _within_reach(lost)
     by_tier = sorted(segments, key=lambda segment: (_tier(segment, policy), segment.first_chunk))
     for _, tier in groupby(by_tier, key=lambda segment: _tier(segment, policy)):
@@ -73,6 +73,19 @@ def plan_merge(segments: Sequence[Segment], policy: SegmentPolicy) -> list[Segme
         if len(together) >= policy.fan_in:
             return together
     return []
+
+
+def _lost(segments: Sequence[Segment], policy: SegmentPolicy) -> list[Segment]:
+    """Those that have lost most for their size: without them, half of what is allowed is left to count out at most."""
+    left = sum(segment.removed for segment in segments)
+    lost: list[Segment] = []
+    if left > policy.removed:
+        for segment in sorted(segments, key=lambda each: each.removed / each.chunk_count, reverse=True):
+            if left * 2 <= policy.removed:
+                break
+            lost.append(segment)
+            left -= segment.removed
+    return lost
 
 
 def _tier(segment: Segment, policy: SegmentPolicy) -> int:

@@ -35,16 +35,19 @@ _LINKS_BYTES = 1_300
 _MOST_BUILD_MEGABYTES = 4_096
 # How often to look whether another process has built a graph that is waited for.
 _POLL_S = 1.0
-# How many vectors a walk keeps in view at least; recall grows with it.
-_LEAST_BREADTH = 200
+# However few are wanted, so many are looked for, and twice as many vectors kept in view: recall grows with both.
+_LEAST_FOUND = 200
+_MOST_IN_VIEW = 1_000
 
 _WALK = """
 SELECT set_config('hnsw.ef_search', %(breadth)s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
        set_config('hnsw.max_scan_tuples', '100000', true), set_config('hnsw.scan_mem_multiplier', '8', true),
        set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+FROM pg_index WHERE indexrelid = to_regclass(%(graph)s) AND indisvalid
 """
-"""The graph is walked as far as it takes to find enough that may be looked at, and nothing else is planned."""
+"""Where there is a graph, of which a row tells, it is walked as far as it takes to find enough that may be looked at,
+and nothing else is planned."""
 _WALKED = """
 SELECT set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true),
        set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
@@ -176,22 +179,30 @@ class PgvectorStore:
     ) -> list[tuple[int, float]]:
         index.check_dimension(vector)
         # A graph is no help where few of its vectors may be looked at: it is walked for long and finds too little.
-        walked = visible > _EXACT_BELOW and await self._has_graph(index, connection)
-        if walked:
-            await connection.execute(_WALK, {"breadth": str(min(max(2 * limit, _LEAST_BREADTH), 1_000))})
+        found = max(limit, _LEAST_FOUND)
+        walked = visible > _EXACT_BELOW and await self._prepare_walk(index, found, connection)
         statement = _nearest_by_graph(index, selection) if walked else _nearest_of_all(index, selection)
         parameters = {
             "vector": HalfVector(vector),
-            "limit": limit,
+            "limit": found if walked else limit,
             "collection_id": index.collection_id,
             **selection.parameters(),
         }
         with _reading(index):
-            cursor = await connection.execute(statement, parameters)
-        found = [(row["chunk_id"], float(row["cosine"])) for row in await cursor.fetchall()]
-        if walked:
-            await connection.execute(_WALKED)
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+            async with connection.pipeline():  # two statements, one way there and back
+                cursor = await connection.execute(statement, parameters)
+                if walked:
+                    await connection.execute(_WALKED)
+                rows = await cursor.fetchall()
+        pairs = [(row["chunk_id"], float(row["cosine"])) for row in rows]
+        return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    async def _prepare_walk(self, index: Index, found: int, connection: Connection) -> bool:
+        """Set up a walk of the index's graph that is to find so many; False where it has none."""
+        cursor = await connection.execute(
+            _WALK, {"graph": _graph_name(index), "breadth": str(min(2 * found, _MOST_IN_VIEW))}
+        )
+        return await cursor.fetchone() is not None
 
     async def word_candidates(
         self,

@@ -181,9 +181,18 @@ def test_segments_of_one_size_are_merged_when_there_are_enough_of_them() -> None
 
 def test_segments_that_lost_much_are_written_anew_alone() -> None:
     policy = SegmentPolicy(fresh=10, fan_in=3, removed=5)
-    assert plan_merge([segment(1, 10, removed=6), segment(2, 1_000, removed=3)], policy) == [
+    assert plan_merge([segment(1, 10, removed=6), segment(2, 1_000, removed=2)], policy) == [
         segment(1, 10, removed=6)
     ]
+
+
+def test_what_has_gone_and_has_to_be_counted_out_stays_bounded_however_it_is_spread() -> None:
+    policy = SegmentPolicy(fresh=10, fan_in=3, removed=5)
+    spread = [segment(1, 10_000, removed=4), segment(2, 1_000, removed=2), segment(3, 500)]
+    assert {each.id for each in plan_merge(spread, policy)} == {1, 2}
+    uneven = [segment(1, 10_000, removed=2), segment(2, 1_000, removed=4)]
+    assert {each.id for each in plan_merge(uneven, policy)} == {2}
+    assert plan_merge([segment(1, 20, removed=5)], policy) == []
 
 
 def test_segments_that_lie_too_far_apart_for_one_stay_apart() -> None:
