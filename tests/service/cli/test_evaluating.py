@@ -33,6 +33,7 @@ def call(
     (home / "weights").symlink_to(weights_cache)
     monkeypatch.setenv("FOOTNOTE_HOME", str(home))
     monkeypatch.setenv("FOOTNOTE_DATABASE__DSN", dsn)
+    monkeypatch.setenv("FOOTNOTE_RERANKER__ENABLED", "false")
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:

@@ -30,6 +30,7 @@ from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.database import Database
 from retrieval.lexical import Bm25Policy
 from retrieval.records import Scope
+from retrieval.reranking import RerankPolicy
 from retrieval.search import Searcher, SearchPolicy
 from retrieval.stores import VectorStore, pgvector
 from retrieval.stores.pgvector import PgvectorStore
@@ -95,8 +96,8 @@ async def footnote_over(
                 store=store,
                 embedder=embedder,
                 query_embedder=embedding,
-                reranker=None,
-                policy=SearchPolicy(bm25=bm25),
+                reranker=scoring,
+                policy=SearchPolicy(bm25=bm25, rerank=RerankPolicy(budget_ms=1e9)),
             ),
             llm=None,
             answer_policy=AnswerPolicy(),
