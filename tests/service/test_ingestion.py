@@ -210,8 +210,8 @@ async def test_an_option_that_is_not_given_keeps_what_was_set(footnote: Footnote
 async def test_readers_decide_who_is_answered(footnote: Footnote, folder: Path) -> None:
     await ingest(footnote, folder, SourceRules(readers=["group:hr"]))
     question = "How many days of paid leave do I have?"
-    stranger = await footnote.ask("default", question, scope=Scope.of(["user:bob"]))
-    assert (stranger.status, stranger.looked_at) == ("refused", ())
+    with pytest.raises(NotFoundError, match="or nothing in it that the caller may read"):
+        await footnote.ask("default", question, scope=Scope.of(["user:bob"]))
     member = await footnote.ask("default", question, scope=Scope.of(["group:hr"]))
     assert member.status == "answered"
 
