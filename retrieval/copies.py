@@ -35,6 +35,7 @@ _HYPHEN = re.compile(r"-(?<=[^\W\d_]-)(?:\n\s*)?(?=[^\W\d_])")
 # Bullets, signs of quoting and of headings before a word; before a figure they may be its sign.
 _LINE_MARK = re.compile(r"^[ \t]*(?:[>*•·‣▪#|-]+[ \t]+)+(?![ \t]*\d)", re.MULTILINE)
 _EMPHASIS = re.compile(r"(?<!\w)([*_]{1,3}|`{1,3})(?=\S)([^*_`\n]+?)(?<=\S)\1(?!\w)")
+_NO_LETTER = re.compile(r"[\W_]+")
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _MARKS = "|,;:，；："
 _QUOTES = "\"'"
@@ -48,6 +49,8 @@ _MOST_COMPARED = 16
 
 def without_copies(hits: Sequence[Hit]) -> list[Hit]:
     """The hits that are no copy of one before them, in order; each copy is under `also_at` of what it repeats."""
+    if not _has_likeness([hit.passage.text for hit in hits]):
+        return [*hits]
     kept: list[Hit] = []
     copies: dict[int, list[Passage]] = defaultdict(list)
     seen: dict[str, list[_Wording]] = defaultdict(list)
@@ -68,6 +71,15 @@ def without_copies(hits: Sequence[Hit]) -> list[Hit]:
         replace(hit, also_at=(*hit.also_at, *copies[place])) if place in copies else hit
         for place, hit in enumerate(kept)
     ]
+
+
+def _has_likeness(texts: Sequence[str]) -> bool:
+    """Whether the letters and digits of any text lie within those of one before it: what every copy's do.
+
+    Mostly they do not, and taking out typography is what costs.
+    """
+    bare = [_NO_LETTER.sub("", _composed(text)).casefold() for text in texts]
+    return any(later in earlier for place, later in enumerate(bare) for earlier in bare[:place])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +111,7 @@ def plain_words(text: str) -> str:
     found in "the office is open on Mondays".
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_SIGNS)
+        text = _composed(text).translate(_SIGNS)
     text = _LINE_MARK.sub("", _HYPHEN.sub("", text))
     if "*" in text or "_" in text or "`" in text:
         text = _EMPHASIS.sub(r"\2", text)
@@ -114,6 +126,11 @@ def plain_words(text: str) -> str:
         if words[-1] != ".":
             words.append(".")
     return f" {' '.join(words)} "
+
+
+def _composed(text: str) -> str:
+    """The text with accents composed, so that it does not matter who wrote it."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _bare(word: str) -> tuple[str, bool]:

@@ -15,6 +15,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighing:
@@ -62,23 +65,31 @@ def fuse(
 
     `attainable`: what a chunk would score by BM25 that had every word of the question without end.
     """
+    ids = np.array(sorted(cosines.keys() & bm25.keys()), dtype=np.int64)
+    if not len(ids):
+        return []
     low, high = cosine_bounds
-    best = max(bm25.values(), default=0.0)
+    dense = (np.array([cosines[i] for i in ids.tolist()]) - low) / (high - low)
+    words = np.array([bm25[i] for i in ids.tolist()])
+    best = float(words.max())
+    share = min(best / attainable, 1.0) if attainable > 0 else 1.0
 
-    def weighed(weighing: Weighing, chunk_id: int) -> float:
-        dense = (cosines[chunk_id] - low) / (high - low)
-        if best <= 0:
-            return weighing.dense * dense
-        share = min(best / attainable, 1.0) if attainable > 0 else 1.0
-        lexical: float = bm25[chunk_id] / best * share**weighing.attainable
-        return weighing.dense * dense + (1 - weighing.dense) * lexical
+    def weighed(weighing: Weighing) -> NDArray[np.float64]:
+        by_words = words / best * share**weighing.attainable if best > 0 else np.zeros_like(words)
+        total: NDArray[np.float64] = weighing.dense * dense + (1 - weighing.dense) * by_words
+        return total
 
-    ranked = _ranked({i: weighed(policy.head, i) for i in cosines.keys() & bm25.keys()})
-    head = ranked[: policy.head_size]
-    tail = _ranked({i: weighed(policy.tail, i) for i, _ in ranked[policy.head_size :]})
+    scores = weighed(policy.head)
+    order = np.lexsort((ids, -scores))
+    head, below = order[: policy.head_size], order[policy.head_size :]
+    tail_scores = weighed(policy.tail)
+    tail = below[np.lexsort((ids[below], -tail_scores[below]))]
     # Scores fall throughout: the tail begins where the head ends.
-    lift = min(head[-1][1] - tail[0][1], 0.0) if tail else 0.0
-    return [*head, *((chunk_id, score + lift) for chunk_id, score in tail)]
+    lift = min(float(scores[head[-1]] - tail_scores[tail[0]]), 0.0) if len(tail) else 0.0
+    return [
+        *zip(ids[head].tolist(), scores[head].tolist(), strict=True),
+        *zip(ids[tail].tolist(), (tail_scores[tail] + lift).tolist(), strict=True),
+    ]
 
 
 def lean(
@@ -99,7 +110,3 @@ def lean(
         else cosine
         for chunk_id, cosine in cosines.items()
     }
-
-
-def _ranked(scores: Mapping[int, float]) -> list[tuple[int, float]]:
-    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))

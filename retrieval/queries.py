@@ -81,8 +81,8 @@ def combine(
 
 def best_of(scores: Sequence[Mapping[int, float]]) -> dict[int, float]:
     """The best score of every chunk under any of the texts: what a hit's `cosine` and `bm25` then say."""
-    united: dict[int, float] = {}
-    for found in scores:
+    united = dict(scores[0]) if scores else {}
+    for found in scores[1:]:
         for chunk_id, score in found.items():
             united[chunk_id] = max(score, united.get(chunk_id, score))
     return united
