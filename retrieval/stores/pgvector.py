@@ -38,6 +38,8 @@ _POLL_S = 1.0
 # However few are wanted, so many are looked for, and twice as many vectors kept in view: recall grows with both.
 _LEAST_FOUND = 200
 _MOST_IN_VIEW = 1_000
+# Above so many vectors more are kept in view, as their number to the power of .2: recall falls as a graph grows.
+_VIEW_GROWS_FROM = 100_000
 
 _WALK = """
 SELECT set_config('hnsw.ef_search', %(breadth)s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
@@ -180,7 +182,7 @@ class PgvectorStore:
         index.check_dimension(vector)
         # A graph is no help where few of its vectors may be looked at: it is walked for long and finds too little.
         found = max(limit, _LEAST_FOUND)
-        walked = visible > _EXACT_BELOW and await self._prepare_walk(index, found, connection)
+        walked = visible > _EXACT_BELOW and await self._prepare_walk(index, found, visible, connection)
         statement = _nearest_by_graph(index, selection) if walked else _nearest_of_all(index, selection)
         parameters = {
             "vector": HalfVector(vector),
@@ -197,11 +199,11 @@ class PgvectorStore:
         pairs = [(row["chunk_id"], float(row["cosine"])) for row in rows]
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
-    async def _prepare_walk(self, index: Index, found: int, connection: Connection) -> bool:
+    async def _prepare_walk(self, index: Index, found: int, visible: int, connection: Connection) -> bool:
         """Set up a walk of the index's graph that is to find so many; False where it has none."""
-        cursor = await connection.execute(
-            _WALK, {"graph": _graph_name(index), "breadth": str(min(2 * found, _MOST_IN_VIEW))}
-        )
+        growth = max(visible / _VIEW_GROWS_FROM, 1.0) ** 0.2
+        breadth = min(int(2 * found * growth), _MOST_IN_VIEW)
+        cursor = await connection.execute(_WALK, {"graph": _graph_name(index), "breadth": str(breadth)})
         return await cursor.fetchone() is not None
 
     async def word_candidates(
