@@ -61,7 +61,11 @@ from service.specs import embedder_spec
 PARTS = ("latency", "throughput", "recall", "candidates", "sizes")
 _SIZES = (20_000, 100_000, 1_000_000)
 _SAMPLE, _QUESTIONS = 20_000, 200
-_BUDGETS = (500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000)
+# Postings read and chunks scored: the one grows, then the other.
+_BUDGETS = (
+    *((postings, 1_000) for postings in (5_000, 20_000, 50_000, 100_000, 200_000, 400_000, 800_000)),
+    *((400_000, scored) for scored in (100, 250, 500, 2_000)),
+)
 _SUBJECT = "medquad"
 _HASTE = Pace(warm_up_s=0.5, round_s=0.5, rounds=1)
 
@@ -140,8 +144,7 @@ class Bench:
         wanted = ("everything", "100 % by reader", "10 % by reader", "one subject")
         named = [one for one in selections(self.subject) if one.name in wanted]
         masks = {one.name: one.mask(self.made, self.sample.sets) for one in named}
-        budgets = [budget for budget in _BUDGETS if budget <= len(self.made)]
-        return await measure_candidates(self._finder(), await self._asked(), named, masks, budgets)
+        return await measure_candidates(self._finder(), await self._asked(), named, masks, _BUDGETS)
 
     async def sizes(self) -> dict[str, Any]:
         return await measure_sizes(self.database, self.loaded.index, len(self.made))

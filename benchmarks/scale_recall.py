@@ -153,13 +153,15 @@ async def measure_candidates(
     asked: Iterable[Asked],
     named: Sequence[Named],
     masks: Mapping[str, NDArray[np.bool_]],
-    budgets: Sequence[int],
+    budgets: Sequence[tuple[int, int]],
 ) -> list[dict[str, object]]:
-    """A row for each number of candidates: overlap with exact BM25 and median milliseconds, for each selection."""
-    found, spent = defaultdict[tuple[int, str], list[float]](list), defaultdict[int, list[float]](list)
+    """A row for each budget of postings read and chunks scored: overlap with exact BM25, and median milliseconds."""
+    found = defaultdict[tuple[tuple[int, int], str], list[float]](list)
+    spent = defaultdict[tuple[int, int], list[float]](list)
     for each in asked:
         for budget in budgets:
-            policy = replace(Bm25Policy(), candidates=budget, candidates_growth=0.0, scan_below=0)
+            postings, scored = budget
+            policy = replace(Bm25Policy(), postings=postings, scored=scored, scan_below=0)
             for one in named:
                 mask = masks[one.name]
                 started = time.perf_counter()
@@ -170,7 +172,8 @@ async def measure_candidates(
                 found[budget, one.name].append(share_found(chunks, alike, each.truth.bm25))
     return [
         {
-            "candidates": budget,
+            "postings": budget[0],
+            "scored": budget[1],
             **{one.name: round(mean(found[budget, one.name]), 4) for one in named},
             "ms": round(1000 * median(spent[budget]), 1),
         }

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import AsyncCursor, IsolationLevel, sql
+from psycopg.pq import Format
 from psycopg.rows import DictRow, tuple_row
 
 from evaluation.retrieval import QueryStopwatch
@@ -51,10 +52,11 @@ class GivenVectors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What was sent to Postgres, and how long it took until all rows were there."""
+    """What was sent to Postgres, and how long it took until all rows were there. `binary`: how rows were to come."""
 
     text: str
     parameters: Any
+    binary: bool
     seconds: float
 
 
@@ -73,7 +75,8 @@ class Recorder:
                 done = await super().execute(query, params, **options)
                 text = query.as_string(self) if isinstance(query, sql.Composable) else str(query)
                 seconds = time.perf_counter() - started
-                statements.append(Statement(text=text, parameters=params, seconds=seconds))
+                binary = self.format is Format.BINARY
+                statements.append(Statement(text=text, parameters=params, binary=binary, seconds=seconds))
                 return done
 
         return Recording
@@ -175,13 +178,13 @@ async def measure_throughput(
     """Searches a second with many clients, and the same statements by psycopg alone; rounds of both in turn."""
     rates: dict[str, list[float]] = {"search": [], "bare": []}
     async with _bare_connections(database) as connections:
-        runs = [[(s.text.encode(), s.parameters) for s in statements] for statements in recorded]
+        runs = [[(s.text.encode(), s.parameters, s.binary) for s in statements] for statements in recorded]
 
         async def replay(client: int, number: int) -> None:
             connection = connections[client]
             async with connection.transaction():
-                for text, parameters in runs[number % len(runs)]:
-                    cursor = await connection.execute(text, parameters)
+                for text, parameters, binary in runs[number % len(runs)]:
+                    cursor = await connection.execute(text, parameters, binary=binary)
                     await cursor.fetchall()
 
         async def ask(_: int, number: int) -> None:

@@ -16,6 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from retrieval.errors import ConfigurationError, ContentRejectedError, DatabaseUnavailableError
+from retrieval.postings import register_postings
 from retrieval.term_weights import register_term_weights
 
 SQL_DIRECTORY = Path(__file__).resolve().parent.parent / "sql"
@@ -160,9 +161,10 @@ async def _check(connection: Connection) -> None:
 
 
 async def _prepare(connection: Connection) -> None:
-    """Vectors and term weights travel in binary form. No query here is worth compiling."""
+    """Vectors, term weights and postings travel in binary form. No query here is worth compiling."""
     await register_vector_async(connection)
     await register_term_weights(connection)
+    register_postings(connection)
     await connection.execute("SET jit = off")
 
 

@@ -20,15 +20,15 @@ from psycopg import sql
 
 from retrieval.database import Connection, query
 from retrieval.filters import Selection
+from retrieval.postings import PostingList, by_promise
 from retrieval.term_weights import TermWeights, bm25_weights
 
 # Candidates come from so many words at most, the rarest; scores count all words.
 MOST_WORDS = 32
 
-# Of so many that are listed, so many tell which share of a question's candidates may be looked at.
-_PROBE_LISTED = 1_000
-_PROBED = 300
-_MOST_LISTED = 100_000
+# Of candidates that may be looked at, so many are looked for at least, among at most so many.
+_LEAST_FOUND = 100
+_MOST_SCORED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +36,16 @@ class Bm25Policy:
     """k1 bounds what repeating a word adds; b is how much long chunks are discounted (0 not at all, 1 fully).
 
     scan_below: where no more chunks than this may be looked at, each is scored.
-    candidates: how many are listed otherwise: at least this many, and `candidates_growth` times the root of how many
-        chunks there are.
-    scored: how many of them are scored, those that promise most; never fewer than are asked for.
+    postings: how many of the words' postings are read otherwise, at most.
+    scored: how many of the chunks on them are scored, those that promise most: of a selection, as many times more as it
+        takes to find enough that may be looked at.
     """
 
     k1: float = 0.9
     b: float = 0.4
     scan_below: int = 20_000
-    candidates: int = 3_000
-    candidates_growth: float = 50.0
+    postings: int = 400_000
     scored: int = 1_000
-
-    def listed(self, chunks: int) -> int:
-        """How many candidates to list among so many chunks."""
-        return max(self.candidates, int(self.candidates_growth * math.sqrt(chunks)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,17 +158,16 @@ async def lexical_candidates(
         return []
     if visible <= policy.scan_below:
         return await _scan(connection, asked, selection, limit)
-    share = 1.0
-    if not selection.is_everything:
-        share = await _visible_share(connection, asked, selection)
-    return await _from_segments(
-        connection,
-        asked,
-        selection,
-        limit=limit,
-        listed=min(int(policy.listed(asked.chunks) / math.sqrt(share)), _MOST_LISTED),
-        scored=int(max(policy.scored, limit) / math.sqrt(share)),
-    )
+    wanted, scored = max(limit, _LEAST_FOUND), max(policy.scored, limit)
+    most = scored if selection.is_everything else max(scored, _MOST_SCORED)
+    promising = await _by_promise(connection, asked, policy.postings, most=most)
+    found = await _best_of(connection, asked, selection, promising[:scored], limit=wanted, with_fresh=True)
+    while len(found) < wanted and scored < len(promising):
+        # Of those that follow, as large a share may be looked at.
+        beyond = scored + math.ceil(1.2 * scored * (wanted - len(found)) / max(len(found), 1))
+        found += await _best_of(connection, asked, selection, promising[scored:beyond], limit=wanted)
+        scored = beyond
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
 
 async def lexical_scores(
@@ -191,11 +185,11 @@ async def lexical_scores(
 
 
 def quotas(words: Sequence[Word], budget: int) -> dict[str, int]:
-    """How many candidates each word gives: shares of the budget by the cube of its weight, rarest first.
+    """How many candidates each word gives: shares of the budget by the sixth power of its weight, rarest first.
 
     What a rare word leaves over goes to the others. In trials it took half as many candidates as equal shares.
     """
-    shares = [word.weight**3 for word in words]
+    shares = [word.weight**6 for word in words]
     given: dict[str, int] = {}
     for place, word in enumerate(words):
         rest = sum(shares[place:])
@@ -226,53 +220,49 @@ async def _scan(
     return [(row["chunk_id"], row["bm25"]) for row in await cursor.fetchall() if row["bm25"] > 0]
 
 
-async def _visible_share(connection: Connection, asked: LexicalQuery, selection: Selection) -> float:
-    """Which share of the question's candidates may be looked at, as far as some of them tell; never 0."""
-    statement = sql.SQL(query("lexical.share")).format(
-        listed=sql.SQL(query("lexical.listed")), condition=selection.condition()
-    )
+async def _by_promise(connection: Connection, asked: LexicalQuery, budget: int, *, most: int) -> list[int]:
+    """Chunks of segments that have one of the question's words, those that promise most first."""
+    words = asked.words[:MOST_WORDS]
+    given = quotas(words, budget)
     cursor = await connection.execute(
-        statement,
-        {**_list_parameters(asked, _PROBE_LISTED), "scored": _PROBED, **selection.parameters()},
+        query("lexical.postings"),
+        {
+            "collection_id": asked.collection_id,
+            "chunks": asked.chunks,
+            "lexemes": list(given),
+            "quotas": list(given.values()),
+        },
+        binary=True,
     )
-    row = await cursor.fetchone()
-    return max(row["share"] if row else 0.0, 1 / _PROBED)
+    lists = [PostingList(**row) for row in await cursor.fetchall()]
+    weights = [word.weight for word in words if word.lexeme in given]
+    promising: list[int] = by_promise(lists, weights, most).tolist()
+    return promising
 
 
-async def _from_segments(
+async def _best_of(
     connection: Connection,
     asked: LexicalQuery,
     selection: Selection,
+    chunk_ids: Sequence[int],
     *,
     limit: int,
-    listed: int,
-    scored: int,
+    with_fresh: bool = False,
 ) -> list[tuple[int, float]]:
+    """The best of some chunks that the selection holds, each scored; `with_fresh`: and of all without a segment."""
     visible = sql.SQL("" if selection.is_everything else query("lexical.visible"))
     statement = sql.SQL(query("lexical.candidates")).format(
-        listed=sql.SQL(query("lexical.listed")), visible=visible.format(condition=selection.condition())
+        fresh=sql.SQL(query("lexical.fresh") if with_fresh else ""),
+        visible=visible.format(condition=selection.condition()),
     )
     cursor = await connection.execute(
         statement,
         {
-            **_list_parameters(asked, listed),
+            "collection_id": asked.collection_id,
+            "chunk_ids": list(chunk_ids),
             "weights": asked.weights,
-            "scored": scored,
             "limit": limit,
             **selection.parameters(),
         },
     )
     return [(row["chunk_id"], row["bm25"]) for row in await cursor.fetchall() if row["bm25"] > 0]
-
-
-def _list_parameters(asked: LexicalQuery, listed: int) -> dict[str, object]:
-    """What `lexical.listed` names."""
-    words = asked.words[:MOST_WORDS]
-    given = quotas(words, listed)
-    return {
-        "collection_id": asked.collection_id,
-        "chunks": asked.chunks,
-        "lexemes": list(given),
-        "quotas": list(given.values()),
-        "word_weights": [word.weight for word in words if word.lexeme in given],
-    }

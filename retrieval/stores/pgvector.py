@@ -6,7 +6,6 @@ more than some 20,000 vectors gets an HNSW graph; where fewer than that may be l
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID
@@ -21,47 +20,15 @@ from retrieval.database import Connection, Database
 from retrieval.errors import IndexMissingError
 from retrieval.filters import Selection
 from retrieval.stores import HeldVector, Index, StoreKind
+from retrieval.stores.graphs import END_WALK, EXACT_BELOW, LEAST_FOUND, begin_walk, build_where_it_pays
 
 # Vectors of up to 8,000 bytes stay in the row, which has to fit a page: a scan that fetched each from TOAST would be
 # many times slower.
 _LONGEST_IN_ROW = 4_000
 
-# Up to so many vectors are compared one by one: about 20 ms, and exact.
-_EXACT_BELOW = 20_000
-# pgvector's limit for halfvec.
-_LONGEST_IN_GRAPH = 4_000
-# What a vector takes in a graph beside itself: 2 * m links on the ground floor, those above, and what goes with it.
-_LINKS_BYTES = 1_300
-_MOST_BUILD_MEGABYTES = 4_096
-# How often to look whether another process has built a graph that is waited for.
-_POLL_S = 1.0
-# However few are wanted, so many are looked for, and twice as many vectors kept in view: recall grows with both.
-_LEAST_FOUND = 200
-_MOST_IN_VIEW = 1_000
-# Above so many vectors more are kept in view, as their number to the power of .2: recall falls as a graph grows.
-_VIEW_GROWS_FROM = 100_000
-
-_WALK = """
-SELECT set_config('hnsw.ef_search', %(breadth)s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
-       set_config('hnsw.max_scan_tuples', '100000', true), set_config('hnsw.scan_mem_multiplier', '8', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true),
-       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
-FROM pg_index WHERE indexrelid = to_regclass(%(graph)s) AND indisvalid
-"""
-"""Where there is a graph, of which a row tells, it is walked as far as it takes to find enough that may be looked at,
-and nothing else is planned."""
-_WALKED = """
-SELECT set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true),
-       set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
-"""
-
 
 def _table(index: Index) -> sql.Identifier:
     return sql.Identifier(f"vectors_{index.id}")
-
-
-def _graph_name(index: Index) -> str:
-    return f"vectors_{index.id}_hnsw"
 
 
 def _nearest_by_graph(index: Index, selection: Selection) -> sql.Composed:
@@ -181,8 +148,8 @@ class PgvectorStore:
     ) -> list[tuple[int, float]]:
         index.check_dimension(vector)
         # A graph is no help where few of its vectors may be looked at: it is walked for long and finds too little.
-        found = max(limit, _LEAST_FOUND)
-        walked = visible > _EXACT_BELOW and await self._prepare_walk(index, found, visible, connection)
+        found = max(limit, LEAST_FOUND)
+        walked = visible > EXACT_BELOW and await begin_walk(index, connection, found=found, visible=visible)
         statement = _nearest_by_graph(index, selection) if walked else _nearest_of_all(index, selection)
         parameters = {
             "vector": HalfVector(vector),
@@ -194,17 +161,10 @@ class PgvectorStore:
             async with connection.pipeline():  # two statements, one way there and back
                 cursor = await connection.execute(statement, parameters)
                 if walked:
-                    await connection.execute(_WALKED)
+                    await connection.execute(END_WALK)
                 rows = await cursor.fetchall()
         pairs = [(row["chunk_id"], float(row["cosine"])) for row in rows]
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    async def _prepare_walk(self, index: Index, found: int, visible: int, connection: Connection) -> bool:
-        """Set up a walk of the index's graph that is to find so many; False where it has none."""
-        growth = max(visible / _VIEW_GROWS_FROM, 1.0) ** 0.2
-        breadth = min(int(2 * found * growth), _MOST_IN_VIEW)
-        cursor = await connection.execute(_WALK, {"graph": _graph_name(index), "breadth": str(breadth)})
-        return await cursor.fetchone() is not None
 
     async def word_candidates(
         self,
@@ -218,71 +178,12 @@ class PgvectorStore:
         """None: the segments of lexical search are beside the vectors."""
         return None
 
-    async def _has_graph(self, index: Index, connection: Connection) -> bool:
-        cursor = await connection.execute(
-            "SELECT FROM pg_index WHERE indexrelid = to_regclass(%(name)s) AND indisvalid",
-            {"name": _graph_name(index)},
-        )
-        return await cursor.fetchone() is not None
-
     async def optimize(self, index: Index, database: Database, *, wait: bool = False) -> bool:
-        """Build the index's HNSW graph once there are enough vectors for one to pay.
-
-        A build that was interrupted is begun anew. Where another process is at it, nothing is done, unless to wait: a
-        client that was killed may have left a server process behind that builds on to the end.
-        """
-        if index.dimension > _LONGEST_IN_GRAPH:
-            return False
+        """Build the index's HNSW graph once there are enough vectors for one to pay (`retrieval.stores.graphs`)."""
         async with database.connection() as connection:
             if not await self._exists(index, connection):
                 return False  # dropped since
-            if await self._has_graph(index, connection) or not await self._is_large(index, connection):
-                return False
-            key = {"key": index.id}
-            while not await self._try_to_hold(connection, key):
-                if not wait:
-                    return False
-                await asyncio.sleep(_POLL_S)
-            try:
-                return await self._build_graph(index, connection)
-            finally:
-                if not connection.closed:
-                    await connection.execute("SELECT pg_advisory_unlock(314159265, %(key)s)", key)
-
-    async def _try_to_hold(self, connection: Connection, key: Mapping[str, int]) -> bool:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(314159265, %(key)s) AS held", key)
-        row = await cursor.fetchone()
-        return row is not None and bool(row["held"])
-
-    async def _is_large(self, index: Index, connection: Connection) -> bool:
-        cursor = await connection.execute(
-            sql.SQL("SELECT FROM {table} OFFSET %(least)s LIMIT 1").format(table=_table(index)),
-            {"least": _EXACT_BELOW},
-        )
-        return await cursor.fetchone() is not None
-
-    async def _build_graph(self, index: Index, connection: Connection) -> bool:
-        if await self._has_graph(index, connection):
-            return False  # made while the lock was waited for
-        count = await self.count(index, connection)
-        graph = sql.Identifier(_graph_name(index))
-        # One that was not finished is of no use and costs every publisher.
-        await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {graph}").format(graph=graph))
-        # A graph that outgrows this memory is built many times slower.
-        megabytes = min(64 + count * (2 * index.dimension + _LINKS_BYTES) // 2**20, _MOST_BUILD_MEGABYTES)
-        await connection.execute(
-            "SELECT set_config('maintenance_work_mem', %(mb)s, false)", {"mb": f"{megabytes}MB"}
-        )
-        try:
-            await connection.execute(
-                sql.SQL(
-                    "CREATE INDEX CONCURRENTLY {graph} ON {table} USING hnsw (embedding halfvec_ip_ops)"
-                ).format(graph=graph, table=_table(index))
-            )
-        finally:
-            if not connection.closed:
-                await connection.execute("RESET maintenance_work_mem")
-        return True
+        return await build_where_it_pays(index, _table(index), database, wait=wait)
 
     async def cosines(
         self, index: Index, vector: NDArray[np.float32], chunk_ids: Sequence[int], *, connection: Connection

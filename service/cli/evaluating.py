@@ -23,7 +23,8 @@ from retrieval.database import Database
 from retrieval.stores import load_store
 from service.cli.display import count, note, print_json, stderr, stdout
 from service.cli.options import JsonOption, run_until_done, with_database
-from service.evaluating import Evaluation, Measurement, Request, drop_all, measure, prepare
+from service.evaluating import drop_all, measure, prepare
+from service.measurements import Evaluation, Measurement, Request
 from service.settings import load_settings
 from service.specs import store_spec
 

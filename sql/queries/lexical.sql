@@ -52,48 +52,36 @@ FROM {source} WHERE {condition}
 ORDER BY bm25 DESC, t.chunk_id
 LIMIT %(limit)s
 
--- name: listed
--- The beginning of the next two: the chunks that weigh most in one of the words. Of a word's quota each segment gives its
--- share; what the lists say that a chunk has of the words is what it promises.
-WITH quotas AS (
-    SELECT q.lexeme, q.weight, s.id AS segment_id, s.first_chunk,
-           ceil(q.quota * s.chunk_count::float8 / %(chunks)s)::integer + 4 AS quota
-    FROM unnest(%(lexemes)s::text[], %(quotas)s::integer[], %(word_weights)s::float8[]) AS q(lexeme, quota, weight), segments AS s
-    WHERE s.collection_id = %(collection_id)s
-), listed AS (
-    SELECT q.first_chunk + (p.posting & 33554431) AS chunk_id, sum(q.weight * ((p.posting >> 25) + 23.4::float8)) AS promise
-    FROM quotas AS q, LATERAL (
-        SELECT unnest(h.postings) AS posting FROM segment_terms AS h
-        WHERE h.segment_id = q.segment_id AND h.lexeme = q.lexeme COLLATE "C" ORDER BY h.block LIMIT q.quota) AS p
-    GROUP BY 1
-)
-
--- name: share
--- Which share of those that promise most a search may look at. OFFSET 0, here and below: looked up one by one, whatever
--- the planner thinks that there are.
-{listed}
-SELECT count(v.seen)::float8 / greatest(count(*), 1) AS share
-FROM (SELECT chunk_id FROM listed ORDER BY promise DESC LIMIT %(scored)s) AS l
-LEFT JOIN LATERAL (SELECT true AS seen FROM chunk_terms AS t JOIN documents AS d ON d.id = t.document_id
-                   WHERE t.chunk_id = l.chunk_id AND {condition} OFFSET 0) AS v ON true
+-- name: postings
+-- What the segments list for the words of a question, those chunks first that a word weighs most in. Of a word's quota
+-- each segment gives its share.
+SELECT q.word, q.first_chunk, CASE WHEN h.place + cardinality(h.postings) <= q.quota THEN h.postings ELSE h.postings[:q.quota - h.place] END AS postings
+FROM (SELECT (k.word - 1)::integer AS word, k.lexeme, s.id AS segment_id, s.first_chunk, ceil(k.quota * s.chunk_count::float8 / %(chunks)s)::integer + 4 AS quota
+      FROM unnest(%(lexemes)s::text[], %(quotas)s::integer[]) WITH ORDINALITY AS k(lexeme, quota, word), segments AS s
+      WHERE s.collection_id = %(collection_id)s) AS q,
+     LATERAL (SELECT t.postings, CASE t.block WHEN 0 THEN 0 WHEN 1 THEN 256 WHEN 2 THEN 1280 ELSE 5376 + (t.block - 3) * 16384 END AS place
+              FROM segment_terms AS t WHERE t.segment_id = q.segment_id AND t.lexeme = q.lexeme COLLATE "C") AS h
+WHERE h.place < q.quota
 
 -- name: candidates
--- The best chunks by BM25, among those that promise most and all that no segment has yet, each of them scored exactly.
-{listed}, promising AS (
-    (SELECT chunk_id FROM listed ORDER BY promise DESC LIMIT %(scored)s)
-    UNION ALL
-    SELECT f.chunk_id FROM fresh_terms AS f WHERE f.collection_id = %(collection_id)s
-), scored AS (
+-- The best of given chunks by BM25, each of them scored.
+SELECT s.chunk_id, s.bm25
+FROM (
+    -- OFFSET 0, here and below: looked up one by one, whatever the planner thinks that there are.
     SELECT t.chunk_id, t.document_id, t.bm25
-    FROM promising AS p, LATERAL (
+    FROM (SELECT unnest(%(chunk_ids)s::bigint[]) AS chunk_id {fresh}) AS p, LATERAL (
         SELECT t.chunk_id, t.document_id, -(t.terms <#> %(weights)s[lexical_bin(t.length)]) AS bm25
         FROM chunk_terms AS t WHERE t.chunk_id = p.chunk_id OFFSET 0) AS t
     ORDER BY t.bm25 DESC, t.chunk_id
-)
-SELECT s.chunk_id, s.bm25 FROM scored AS s {visible} ORDER BY s.bm25 DESC, s.chunk_id LIMIT %(limit)s
+) AS s {visible}
+ORDER BY s.bm25 DESC, s.chunk_id LIMIT %(limit)s
+
+-- name: fresh
+-- Added to the chunks of `candidates`: all that no segment has yet.
+UNION ALL SELECT f.chunk_id FROM fresh_terms AS f WHERE f.collection_id = %(collection_id)s
 
 -- name: visible
--- Appended to `scored`: no more of them are looked at than it takes to find enough that a search may look at.
+-- Added to `candidates`: no more of them are looked at than it takes to find enough that a search may look at.
 , LATERAL (SELECT FROM documents AS d WHERE d.id = s.document_id AND {condition} OFFSET 0) AS v
 
 -- name: scores

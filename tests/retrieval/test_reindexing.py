@@ -265,7 +265,7 @@ async def test_of_two_rebuilds_at_once_one_is_told_to_wait(in_postgres: Corpus) 
 async def test_a_graph_is_built_before_the_switch(
     in_postgres: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.stores.pgvector._EXACT_BELOW", 10)
+    monkeypatch.setattr("retrieval.stores.graphs.EXACT_BELOW", 10)
     graphs: list[object] = []
 
     async def approve(new: Index, former: Index | None) -> bool:

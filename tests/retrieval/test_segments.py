@@ -156,7 +156,7 @@ async def test_a_list_of_many_blocks_is_read_as_far_as_it_is_asked(database: Dat
         {"id": corpus.collection.id},
     )
     assert [(row["frequency"], row["n"]) for row in blocks] == [(1_500, 256), (0, 1_024), (0, 220)]
-    few = Bm25Policy(scan_below=0, candidates=300, candidates_growth=0)
+    few = Bm25Policy(scan_below=0, postings=300)
     async with database.snapshot() as connection:
         asked = await read_question(
             connection, collection_id=corpus.collection.id, question="boba", policy=few
