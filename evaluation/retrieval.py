@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.jsonl import EvaluationDataError
 from evaluation.measures import (
     DEPTH,
     Estimate,
@@ -23,7 +24,7 @@ from evaluation.measures import (
     measure_rankings,
     percentiles,
 )
-from evaluation.sets import EvaluationDataError, EvaluationSet
+from evaluation.sets import EvaluationSet
 from retrieval.errors import InvalidRequestError
 from retrieval.records import Collection, Hit, Scope
 from retrieval.search import MAX_K, QueryEmbedder, check_question

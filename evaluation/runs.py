@@ -102,12 +102,15 @@ def _asked(text: str, grades: Mapping[str, int]) -> str:
 
 def save_runs(path: Path, runs: Sequence[SetRun]) -> None:
     """Write runs to a file, whole or not at all. Raises `RunFileError`."""
+    content = json.dumps({"format": _FORMAT, "sets": [asdict(run) for run in runs]}, indent=1) + "\n"
+    write_whole(path, content)
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file so that it is there whole or not at all. Raises `RunFileError`."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(
-            json.dumps({"format": _FORMAT, "sets": [asdict(run) for run in runs]}, indent=1) + "\n",
-            encoding="utf-8",
-        )
+        beside.write_text(content, encoding="utf-8")
         beside.replace(path)
     except OSError as exc:
         beside.unlink(missing_ok=True)

@@ -10,29 +10,31 @@ answerable ones, whose relevant documents are those that hold the answer. The la
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import random
 import re
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from retrieval.errors import FootnoteError
+from evaluation.jsonl import (
+    EvaluationDataError,
+    FlawError,
+    find_file,
+    id_of,
+    lines,
+    read_rows,
+    text_of,
+    wanted_file,
+)
 
 _GRADE = re.compile(r" *[+-]?[0-9]{1,6} *")
 _DIGIT = re.compile("[0-9]")
 
-Record = TypeVar("Record")
 Qrels = Mapping[str, Mapping[str, int]]
 """By question id: the grade, above 0, of every document that is relevant, by document id."""
-
-
-class EvaluationDataError(FootnoteError):
-    """A folder is not an evaluation set, or a file of it is malformed; the message names file, line and remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +90,13 @@ class EvaluationSet:
 
 def read_set(folder: Path) -> EvaluationSet:
     """Read the evaluation set in a folder, whichever of the two kinds it is. Raises `EvaluationDataError`."""
-    if corpus := _find(folder, "corpus.jsonl"):
-        documents = _read_rows(corpus, lambda row: _document(row, "_id"))
-        qrels = _read_qrels(_find(folder, "qrels.tsv", "qrels/test.tsv"), folder)
-        asked = _read_rows(_wanted(folder, "queries.jsonl"), lambda row: _question(row, "_id", "text"))
-    elif docs := _find(folder, "docs.jsonl"):
-        documents = _read_rows(docs, lambda row: _document(row, "doc_id"))
-        rows = _read_rows(_wanted(folder, "questions.jsonl"), _judged)
+    if corpus := find_file(folder, "corpus.jsonl"):
+        documents = read_rows(corpus, lambda row: read_document(row, "_id"))
+        qrels = _read_qrels(find_file(folder, "qrels.tsv", "qrels/test.tsv"), folder)
+        asked = read_rows(wanted_file(folder, "queries.jsonl"), lambda row: _question(row, "_id", "text"))
+    elif docs := find_file(folder, "docs.jsonl"):
+        documents = read_rows(docs, lambda row: read_document(row, "doc_id"))
+        rows = read_rows(wanted_file(folder, "questions.jsonl"), _judged)
         asked = {name: question for name, (question, _) in rows.items()}
         qrels = {name: relevant for name, (_, relevant) in rows.items() if relevant}
     else:
@@ -134,19 +136,16 @@ def _checked(
     )
 
 
-class _FlawError(Exception):
-    """What is wrong with one line, and what to do."""
-
-
-def _document(row: Mapping[str, Any], key: str) -> tuple[str, EvaluationDocument]:
-    name = _id(row, key)
-    title = "" if row.get("title") is None else _text(row, "title")
-    return name, EvaluationDocument(id=name, title=title, text=_text(row, "text"))
+def read_document(row: Mapping[str, Any], key: str) -> tuple[str, EvaluationDocument]:
+    """A document and its id, which the row has under `key`. Raises `FlawError`."""
+    name = id_of(row, key)
+    title = "" if row.get("title") is None else text_of(row, "title")
+    return name, EvaluationDocument(id=name, title=title, text=text_of(row, "text"))
 
 
 def _question(row: Mapping[str, Any], key: str, text_key: str) -> tuple[str, EvaluationQuestion]:
-    name = _id(row, key)
-    return name, EvaluationQuestion(id=name, text=_text(row, text_key))
+    name = id_of(row, key)
+    return name, EvaluationQuestion(id=name, text=text_of(row, text_key))
 
 
 def _judged(row: Mapping[str, Any]) -> tuple[str, tuple[EvaluationQuestion, dict[str, int]]]:
@@ -157,47 +156,9 @@ def _judged(row: Mapping[str, Any]) -> tuple[str, tuple[EvaluationQuestion, dict
     if "doc_ids" in row:
         listed = row["doc_ids"]
         if not isinstance(listed, list) or not all(isinstance(each, str | int) for each in listed):
-            raise _FlawError("'doc_ids' is not a list of ids. Write it as a list of strings.")
+            raise FlawError("'doc_ids' is not a list of ids. Write it as a list of strings.")
         return name, (question, {str(each): 1 for each in listed})
-    return name, (question, {_id(row, "doc_id"): 1} if row.get("doc_id") is not None else {})
-
-
-def _id(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise _FlawError(f"it has no '{key}'. Give every line an id of its own, a string or a number.")
-    return str(value)
-
-
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise _FlawError(f"its '{key}' is missing or no text. Give it as a string, if need be an empty one.")
-    return value
-
-
-def _read_rows(path: Path, read: Callable[[Mapping[str, Any]], tuple[str, Record]]) -> dict[str, Record]:
-    """The records of a JSON Lines file by their ids, in the file's order."""
-    records: dict[str, Record] = {}
-    for number, line in _lines(path):
-        try:
-            name, record = read(_object(line))
-            if name in records:
-                raise _FlawError("its id was used on an earlier line. Make the ids unique.")
-        except _FlawError as flaw:
-            raise EvaluationDataError(f"line {number} of '{path}': {flaw}") from flaw
-        records[name] = record
-    return records
-
-
-def _object(line: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _FlawError("it is not JSON. Write one JSON object a line.") from error
-    if not isinstance(row, dict):
-        raise _FlawError("it is JSON, but no object. Write one JSON object a line.")
-    return row
+    return name, (question, {id_of(row, "doc_id"): 1} if row.get("doc_id") is not None else {})
 
 
 def _read_qrels(path: Path | None, folder: Path) -> Qrels:
@@ -207,7 +168,7 @@ def _read_qrels(path: Path | None, folder: Path) -> Qrels:
             f"'{folder}' has no qrels.tsv. Add one: question id, document id and grade, set apart by tabs."
         )
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in _lines(path):
+    for number, line in lines(path):
         cells = line.rstrip("\r\n").split("\t")
         grade = _grade(cells[2]) if len(cells) == 3 else None
         if grade is None:
@@ -231,40 +192,3 @@ def _read_qrels(path: Path | None, folder: Path) -> Qrels:
 def _grade(text: str) -> int | None:
     """A grade, or None where the text is none."""
     return int(text) if _GRADE.fullmatch(text) else None
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers, of a file that may be gzipped."""
-    number = 0
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig") as text
-        ):
-            for number, line in enumerate(text, start=1):
-                if line.strip():
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise EvaluationDataError(f"'{path}' is not UTF-8 after line {number}. Store it as UTF-8.") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise EvaluationDataError(
-            f"'{path}' cannot be unpacked after line {number}: the gzip file is damaged. Fetch or make it again."
-        ) from error
-    except OSError as error:
-        raise EvaluationDataError(
-            f"'{path}' cannot be read: {error.strerror}. Check the file and who may read it."
-        ) from error
-
-
-def _wanted(folder: Path, name: str) -> Path:
-    found = _find(folder, name)
-    if found is None:
-        raise EvaluationDataError(f"'{folder}' has no {name}. Add it, or the same gzipped.")
-    return found
-
-
-def _find(folder: Path, *names: str) -> Path | None:
-    """The first of the files that exists, as it is or gzipped."""
-    candidates: Sequence[Path] = [folder / each for name in names for each in (name, f"{name}.gz")]
-    return next((path for path in candidates if path.is_file()), None)

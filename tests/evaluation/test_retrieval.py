@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evaluation.jsonl import EvaluationDataError
 from evaluation.retrieval import QueryStopwatch, check_set, measure_set
-from evaluation.sets import EvaluationDataError, EvaluationDocument, EvaluationQuestion, EvaluationSet
+from evaluation.sets import EvaluationDocument, EvaluationQuestion, EvaluationSet
 from retrieval.records import Collection, Hit, Passage, Scope
 
 COLLECTION = Collection(id=1, name="eval.zoo", language="english", allow_outside=False)

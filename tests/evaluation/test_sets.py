@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.sets import EvaluationDataError, EvaluationDocument, read_set
+from evaluation.jsonl import EvaluationDataError
+from evaluation.sets import EvaluationDocument, read_set
 from tests.evaluation.folders_on_disk import DOCUMENTS, QUERIES, lines, write, write_beir, write_qa
 
 

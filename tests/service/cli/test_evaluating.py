@@ -169,3 +169,61 @@ def test_a_missing_extra_is_named_with_how_to_install_it(
     assert status == 1
     assert "pip install 'footnote-service[eval]'" in out + err
     assert collections(dsn) == []
+
+
+def test_answers_are_measured_with_what_is_left_out_refused(
+    call: Call, dsn: str, tmp_path: Path, embedder: Embedder, reranker: Reranker
+) -> None:
+    data = write_qa(
+        tmp_path / "zoo",
+        docs=[
+            {
+                "doc_id": "1",
+                "title": "Badgers",
+                "text": "Badgers dig tunnels below the garden. They eat worms.",
+            },
+            {
+                "doc_id": "2",
+                "title": "Tickets",
+                "text": "Tickets for adults cost four euros. Children pay two.",
+            },
+        ],
+        questions=[
+            {
+                "qid": "a",
+                "question": "What do badgers dig below the garden?",
+                "answerable": True,
+                "doc_id": "1",
+                "answers": ["tunnels"],
+                "answer_starts": [12],
+            },
+            {
+                "qid": "b",
+                "question": "How much do tickets for adults cost?",
+                "answerable": True,
+                "doc_id": "2",
+                "answers": ["four euros"],
+                "answer_starts": [24],
+            },
+        ],
+    )
+    status, out, err = call("answers", "--data", str(data), "--save", "answers.jsonl", "--json")
+    assert status == 0, err
+    measured = the_set(out)
+    assert measured["measures"]["answer_quoted"]["mean"] == 1.0
+    assert measured["measures"]["citation_precision"]["mean"] == 1.0
+    assert measured["answerable_answered"]["successes"] == 2
+    saved = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [(line["question_id"], line["status"]) for line in saved] == [("a", "answered"), ("b", "answered")]
+    assert "four euros" in saved[1]["answer"]
+
+    status, out, err = call("answers", "--data", str(data), "--leave-out", "0.5", "--drop")
+    assert status == 0, err
+    assert "1 document in 1 chunk; 2 questions" in out
+    assert "refusal precision       1.000" in out
+    assert "  of those left out     1.000" in out
+    assert len(collections(dsn)) == 1, "the smaller collection is gone, the first run's is kept"
+
+    status, out, err = call("answers", "--data", str(tmp_path / "nowhere"))
+    assert (status, out) == (2, "")
+    assert "there is no folder" in err
