@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from generation.evidence import Evidence
 from generation.sentences import split_sentences
@@ -11,7 +12,9 @@ from generation.tokens import approximate_tokens
 from retrieval.neighbours import NO_GAPS, GapTexts, merge_neighbours
 from retrieval.records import Passage, contextual_text
 
-_FENCE_TOKENS = 12
+Item = TypeVar("Item")
+
+_FENCE_TOKENS = 24
 """What the fence around a passage costs, on the high side; no gap between neighbours is longer."""
 
 _LONGEST_MERGED = 4_000
@@ -29,7 +32,10 @@ class NumberedPassage:
 def choose_context(
     evidence: Sequence[Evidence], *, token_budget: int, gap_texts: GapTexts = NO_GAPS
 ) -> list[NumberedPassage]:
-    """Number the passages that fit the budget, best first; tokens are estimated on the high side.
+    """Number the passages that fit the budget in the order in which they are read; tokens are estimated on the high side.
+
+    The best comes first, the second best last: what stands in the middle of a long prompt is used least (Liu et al.,
+    Lost in the Middle: How Language Models Use Long Contexts, 2023).
 
     A passage that lies within one already chosen is left out. One that does not fit is passed over for a shorter
     one, save the best: it is cut at the end of a sentence, so that there is always something to read. What was
@@ -49,8 +55,13 @@ def choose_context(
             left -= _cost(passage)
     merged = merge_neighbours(chosen, gap_texts=gap_texts, longest=_LONGEST_MERGED)
     return [
-        NumberedPassage(number=number, passage=group.passage) for number, group in enumerate(merged, start=1)
+        NumberedPassage(number=number, passage=group.passage)
+        for number, group in enumerate(_best_at_ends(merged), start=1)
     ]
+
+
+def _best_at_ends(ranked: Sequence[Item]) -> list[Item]:
+    return [*ranked[:1], *ranked[2:], *ranked[1:2]]
 
 
 def _cost(passage: Passage) -> int:

@@ -47,7 +47,8 @@ def build_prompt(question: str, passages: Sequence[NumberedPassage]) -> list[Mes
 def _fenced(numbered: NumberedPassage) -> str:
     passage = numbered.passage
     text = harmless(_REFERENCE.sub(r"(\1)", passage.text))
-    return f'<passage number="{numbered.number}" from="{_attribute(_place(passage))}">\n{text}\n</passage>'
+    dated = "" if passage.modified_at is None else f' changed="{passage.modified_at.date().isoformat()}"'
+    return f'<passage number="{numbered.number}" from="{_attribute(_place(passage))}"{dated}>\n{text}\n</passage>'
 
 
 def _place(passage: Passage) -> str:

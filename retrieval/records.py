@@ -102,7 +102,10 @@ class ChunkDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A chunk at its place in the current revision of its document, as search returns it."""
+    """A chunk at its place in the current revision of its document, as search returns it.
+
+    modified_at: when the document's file was last changed; None for one without a file.
+    """
 
     chunk_id: int
     document_id: UUID
@@ -114,6 +117,7 @@ class Passage:
     char_start: int
     char_end: int
     text: str
+    modified_at: datetime | None = None
 
     @property
     def page(self) -> int | None:

@@ -18,7 +18,7 @@ WHERE c.id = ANY(%(chunk_ids)s) AND c.collection_id = %(collection_id)s AND {con
 -- Chunks at their places in the current revisions of documents that a search may look at; the first place of each.
 SELECT DISTINCT ON (c.id)
        c.id AS chunk_id, d.id AS document_id, r.revision, d.path, r.title, c.headings, r.page_starts,
-       p.char_start, p.char_end, c.text
+       p.char_start, p.char_end, c.text, to_timestamp(nullif(d.mtime_ns, 0) / 1e9) AS modified_at
 FROM chunks AS c
 JOIN chunk_places AS p ON p.chunk_id = c.id
 JOIN documents AS d ON d.id = c.document_id

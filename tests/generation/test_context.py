@@ -15,7 +15,7 @@ def evidence(*passages: Passage) -> list[Evidence]:
     return [Evidence(passage=p, score=0.9, logit=5.0, sentences=()) for p in passages]
 
 
-def test_passages_are_numbered_from_one_best_first() -> None:
+def test_passages_are_numbered_from_one() -> None:
     first, second = passage("One.", path="a.md"), passage("Two.", path="b.md")
     chosen = choose_context(evidence(first, second), token_budget=1_000)
     assert [(c.number, c.passage) for c in chosen] == [(1, first), (2, second)]
@@ -44,7 +44,7 @@ def test_neighbouring_chunks_are_read_as_one_passage_in_the_place_of_the_better(
     chosen = choose_context(evidence(second, other, first), token_budget=1_000, gap_texts=texts)
     assert [(c.number, c.passage.text) for c in chosen] == [(1, text), (2, "Elsewhere.")]
     unread = choose_context(evidence(second, other, first), token_budget=1_000)
-    assert [c.passage for c in unread] == [second, other, first]
+    assert [c.passage for c in unread] == [second, first, other]
 
 
 @given(st.lists(st.integers(0, 19), max_size=12, unique=True), st.integers(20, 400))
@@ -74,3 +74,15 @@ def test_tokens_are_estimated_on_the_high_side_in_every_script() -> None:
     assert approximate_tokens("") == 0
     assert approximate_tokens("Staff get sixteen weeks of leave.") >= 7
     assert approximate_tokens("员工享有十六周的产假。") == 11
+
+
+def test_the_best_passage_is_read_first_and_the_second_best_last() -> None:
+    ranked = [passage(f"Text {number}.", path=f"{number}.md") for number in range(1, 6)]
+    chosen = choose_context(evidence(*ranked), token_budget=10_000)
+    assert [(c.number, c.passage.path) for c in chosen] == [
+        (1, "1.md"),
+        (2, "3.md"),
+        (3, "4.md"),
+        (4, "5.md"),
+        (5, "2.md"),
+    ]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
@@ -31,6 +33,12 @@ def test_the_prompt_holds_rules_fenced_passages_and_the_question() -> None:
     assert '<passage number="1" from="Leave › Who › page 1">\nIt is 16 weeks.\n</passage>' in user.content
     assert '<passage number="2" from="handbook/leave.md">\nIt is paid.\n</passage>' in user.content
     assert "Question: How long is it?" in user.content
+
+
+def test_a_passage_shows_when_its_document_was_last_changed() -> None:
+    dated = replace(passage("It is 16 weeks."), modified_at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
+    _, user = build_prompt("How long?", [NumberedPassage(number=1, passage=dated)])
+    assert '<passage number="1" from="Leave" changed="2026-03-01">' in user.content
 
 
 @pytest.mark.parametrize(
