@@ -32,7 +32,7 @@ class NumberedPassage:
 def choose_context(
     evidence: Sequence[Evidence], *, token_budget: int, gap_texts: GapTexts = NO_GAPS
 ) -> list[NumberedPassage]:
-    """Number the passages that fit the budget in the order in which they are read; tokens are estimated on the high side.
+    """Number the passages that fit the budget, in the order of reading; tokens are estimated on the high side.
 
     The best comes first, the second best last: what stands in the middle of a long prompt is used least (Liu et al.,
     Lost in the Middle: How Language Models Use Long Contexts, 2023).
