@@ -176,6 +176,12 @@ class FolderSource:
 
 
 def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
+    for line in lines:
+        if any("\ud800" <= character <= "\udfff" for character in line):
+            raise InvalidRequestError(
+                f"the pattern '{printable_path(line)}' has bytes that are not UTF-8. Write such a byte as it is "
+                "shown in paths, as %FF."
+            )
     try:
         return GitIgnoreSpec.from_lines(lines)
     except (ValueError, re.error) as exc:

@@ -163,6 +163,11 @@ def test_rules_are_those_of_gitignore_files(tmp_path: Path) -> None:
     assert paths(FolderSource(tmp_path, include=["/x/"]).discover()) == ["x/drafts/d.md", "x/e.md"]
 
 
+def test_a_pattern_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match="the pattern '%FF' has bytes that are not UTF-8"):
+        FolderSource(tmp_path, include=["\udcff"])
+
+
 @pytest.mark.parametrize("pattern", ["!", "a\\", "[z-a]"])
 def test_a_pattern_that_is_none_is_refused(tmp_path: Path, pattern: str) -> None:
     for rules in ({"include": ["*.md", pattern]}, {"exclude": [pattern]}):
