@@ -192,6 +192,8 @@ def _tell(answer_set: AnswerSet, scored: ScoredAnswer, answer: Answer) -> dict[s
         "answer": answer.answer,
         "missing": answer.missing,
         "best_evidence": round(max((place.score for place in answer.looked_at), default=0.0), 4),
+        "dropped": answer.dropped,
+        "sentences": [sentence.as_json() for sentence in answer.sentences],
         "quotes": [citation.quote for citation in answer.citations],
         "scores": dict(scored.values),
         "seconds": round(scored.seconds, 3),
