@@ -11,7 +11,8 @@ from contextlib import aclosing
 
 from generation.answers import EXTRACTIVE_MODEL, NO_USAGE, Answer, AnswerPolicy, number_places
 from generation.citations import CitationReader, CitedSentence, CitedText
-from generation.context import NumberedPassage, choose_context
+from generation.context import NumberedPassage, choose_context, texts_to_count
+from generation.counting import counted
 from generation.evidence import Evidence, looked_at, weigh
 from generation.extract import extract
 from generation.llms import LLM, TextDelta, Usage
@@ -48,7 +49,8 @@ async def answer_question(
         return _refusal(reason, evidence, model=model)
     if llm is None:
         return _extracted_answer(evidence, policy)
-    context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts)
+    count = await counted(texts_to_count(evidence), llm)
+    context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts, count=count)
     return await _worded_answer(question, evidence, context, scorer=scorer, llm=llm, policy=policy)
 
 

@@ -67,6 +67,10 @@ class LLM(Protocol):
         """
         ...
 
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """How many tokens each text has, or None where the model does not tell within a second. Never raises."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -66,6 +66,9 @@ class AnthropicLLM:
     def inside(self) -> AnthropicLLM | None:
         return self if self.location == "inside" else None
 
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """None: counting would take a paid request a text, and passages to it that the answer may not need."""
+
     async def close(self) -> None:
         await self._client.close()
 

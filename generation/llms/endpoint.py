@@ -39,6 +39,11 @@ def shown_address(spec: LLMSpec, base_url: str, example: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
 
 
+def server_root(base_url: str) -> str:
+    """The server that an OpenAI-compatible base URL belongs to, for what it offers beside that interface."""
+    return base_url.rstrip("/").removesuffix("/v1")
+
+
 def http_client(spec: LLMSpec) -> httpx2.AsyncClient:
     """A client that goes nowhere else: to an inside server, neither by a redirect nor through a proxy.
 

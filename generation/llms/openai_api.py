@@ -24,6 +24,7 @@ from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
 from generation.llms.endpoint import checked_key, http_client, shown_address
 from generation.llms.pacing import check_length, paced
 from generation.llms.status import shown_code, status_error
+from generation.llms.tokenizing import TokenCounter
 from generation.tokens import approximate_tokens
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class OpenAICompatibleLLM:
             timeout=client.timeout,
             http_client=client,
         )
+        # Passages that the answer may not need are sent to be counted: nowhere else than inside.
+        self._counter = TokenCounter(spec, client) if spec.location == "inside" else None
         # What the SDK takes from the environment besides the key belongs to OpenAI, not to this server.
         self._client.organization = self._client.project = self._client.admin_api_key = None
 
@@ -64,6 +67,9 @@ class OpenAICompatibleLLM:
 
     def inside(self) -> OpenAICompatibleLLM | None:
         return self if self.location == "inside" else None
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        return None if self._counter is None else await self._counter.count(texts)
 
     async def close(self) -> None:
         await self._client.close()

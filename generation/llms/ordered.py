@@ -45,6 +45,10 @@ class OrderedLLMs:
         kept = [within for member in self._members if (within := member.inside()) is not None]
         return OrderedLLMs(kept, clock=self._clock, resting=self._resting) if kept else None
 
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """As the first member counts that is to be asked."""
+        return await self._in_turn()[0].count_tokens(texts)
+
     async def close(self) -> None:
         async with AsyncExitStack() as stack:
             for member in self._members:

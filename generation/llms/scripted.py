@@ -65,5 +65,8 @@ class ScriptedLLM:
             model=self.model,
         )
 
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """None: it has no tokens."""
+
     async def close(self) -> None:
         """Nothing to close."""

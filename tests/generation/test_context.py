@@ -74,3 +74,10 @@ def test_tokens_are_estimated_on_the_high_side_in_every_script() -> None:
     assert approximate_tokens("") == 0
     assert approximate_tokens("Staff get sixteen weeks of leave.") >= 7
     assert approximate_tokens("员工享有十六周的产假。") == 11
+
+
+def test_passages_are_counted_in_the_model_s_own_tokens_where_it_tells() -> None:
+    found = evidence(*(passage("Words that tell nothing of their tokens.", path=f"{n}.md") for n in range(3)))
+    few = choose_context(found, token_budget=40, count=lambda text: 28)
+    all_of_them = choose_context(found, token_budget=40, count=lambda text: 1)
+    assert (len(few), len(all_of_them)) == (1, 3)
