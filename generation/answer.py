@@ -11,11 +11,12 @@ from contextlib import aclosing
 
 from generation.answers import EXTRACTIVE_MODEL, NO_USAGE, Answer, AnswerPolicy, number_places
 from generation.citations import CitationReader, CitedSentence, CitedText
-from generation.context import NumberedPassage, choose_context
-from generation.errors import OutsideNotAllowedError
+from generation.context import NumberedPassage, choose_context, texts_to_count
+from generation.counting import counted
 from generation.evidence import Evidence, looked_at, weigh
 from generation.extract import extract
 from generation.llms import LLM, TextDelta, Usage
+from generation.permission import permitted
 from generation.prompt import build_prompt
 from generation.reasons import NO_SENTENCE, left_open, no_answer, too_weak
 from generation.support import check_support
@@ -41,15 +42,15 @@ async def answer_question(
 
     Raises `OutsideNotAllowedError` before anything is sent, `LLMError`, `ModelError`.
     """
-    if llm is not None and llm.location == "outside" and not allow_outside:
-        raise OutsideNotAllowedError(llm.model)
+    llm = None if llm is None else permitted(llm, allow_outside=allow_outside)
     evidence = await weigh(question, hits, scorer=scorer, policy=policy)
     model = EXTRACTIVE_MODEL if llm is None else llm.model
     if reason := too_weak(evidence, policy):
         return _refusal(reason, evidence, model=model)
     if llm is None:
         return _extracted_answer(evidence, policy)
-    context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts)
+    count = await counted(texts_to_count(evidence), llm)
+    context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts, count=count)
     return await _worded_answer(question, evidence, context, scorer=scorer, llm=llm, policy=policy)
 
 
@@ -92,7 +93,7 @@ async def _worded_answer(
     unsupported = len(checked) - len(supported)
     if not supported:
         reason = no_answer(said, usage, unsupported)
-        return _refusal(reason, evidence, model=llm.model, usage=usage, dropped=unsupported)
+        return _refusal(reason, evidence, model=usage.model or llm.model, usage=usage, dropped=unsupported)
     missing = left_open(said, usage, unsupported, policy)
     sentences, citations = number_places(checked if policy.unsupported == "mark" else supported)
     return Answer(
@@ -101,7 +102,7 @@ async def _worded_answer(
         citations=citations,
         missing=missing,
         looked_at=looked_at(evidence),
-        model=llm.model,
+        model=usage.model or llm.model,
         usage=usage,
         dropped=unsupported if policy.unsupported == "drop" else 0,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from generation.counting import TokenCount
 from generation.evidence import Evidence
 from generation.sentences import split_sentences
 from generation.tokens import approximate_tokens
@@ -29,10 +30,19 @@ class NumberedPassage:
     passage: Passage
 
 
+def texts_to_count(evidence: Sequence[Evidence]) -> list[str]:
+    """The texts whose tokens decide what `choose_context` chooses, for an exact `count` of them."""
+    return [_shown(piece.passage) for piece in evidence]
+
+
 def choose_context(
-    evidence: Sequence[Evidence], *, token_budget: int, gap_texts: GapTexts = NO_GAPS
+    evidence: Sequence[Evidence],
+    *,
+    token_budget: int,
+    gap_texts: GapTexts = NO_GAPS,
+    count: TokenCount = approximate_tokens,
 ) -> list[NumberedPassage]:
-    """Number the passages that fit the budget, in the order of reading; tokens are estimated on the high side.
+    """Number the passages that fit the budget, as `count` counts a text's tokens, in the order of reading.
 
     The best comes first, the second best last: what stands in the middle of a long prompt is used least (Liu et al.,
     Lost in the Middle: How Language Models Use Long Contexts, 2023).
@@ -48,11 +58,11 @@ def choose_context(
         passage = piece.passage
         if any(_within(passage, other) for other in chosen):
             continue
-        if not chosen and _cost(passage) > left:
-            passage = _shortened(passage, left)
-        if _cost(passage) <= left or not chosen:
+        if not chosen and _cost(passage, count) > left:
+            passage = _shortened(passage, left, count)
+        if (cost := _cost(passage, count)) <= left or not chosen:
             chosen.append(passage)
-            left -= _cost(passage)
+            left -= cost
     merged = merge_neighbours(chosen, gap_texts=gap_texts, longest=_LONGEST_MERGED)
     return [
         NumberedPassage(number=number, passage=group.passage)
@@ -64,9 +74,12 @@ def _best_at_ends(ranked: Sequence[Item]) -> list[Item]:
     return [*ranked[:1], *ranked[2:], *ranked[1:2]]
 
 
-def _cost(passage: Passage) -> int:
-    text = contextual_text(passage.title, passage.headings, passage.text)
-    return approximate_tokens(text) + _FENCE_TOKENS
+def _cost(passage: Passage, count: TokenCount) -> int:
+    return count(_shown(passage)) + _FENCE_TOKENS
+
+
+def _shown(passage: Passage) -> str:
+    return contextual_text(passage.title, passage.headings, passage.text)
 
 
 def _within(passage: Passage, other: Passage) -> bool:
@@ -77,10 +90,10 @@ def _within(passage: Passage, other: Passage) -> bool:
     )
 
 
-def _shortened(passage: Passage, token_budget: int) -> Passage:
+def _shortened(passage: Passage, token_budget: int, count: TokenCount) -> Passage:
     """The passage's longest beginning that fits and ends with a sentence; at least its first sentence."""
     ends = [sentence.end for sentence in split_sentences(passage.text)] or [len(passage.text)]
-    fitting = [end for end in ends if _cost(_until(passage, end)) <= token_budget]
+    fitting = [end for end in ends if _cost(_until(passage, end), count) <= token_budget]
     return _until(passage, fitting[-1] if fitting else ends[0])
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 from generation.answers import Outcome, Rewriting
 from generation.errors import LLMError, OutsideNotAllowedError
 from generation.llms import LLM, Message, TextDelta, Usage
+from generation.permission import permitted
 from generation.prompt import harmless, template
 from generation.replies import Unusable, is_same, read_passage, read_queries, read_query
 from generation.tokens import approximate_tokens
@@ -121,8 +122,7 @@ async def stand_alone(
             outcome="unchanged",
             why="There is nothing before the question.",
         )
-    if llm.location == "outside" and not allow_outside:
-        raise OutsideNotAllowedError(llm.model)
+    permitted(llm, allow_outside=allow_outside)
     recent = turns[-_MOST_TURNS:]
     said = await _ask(
         llm, "stand_alone", _conversation(question, recent), allow_outside, policy, max_tokens=200
@@ -180,8 +180,10 @@ async def _ask(
     count: int = 1,
 ) -> _Reply | _Silence:
     """The model's reply to one of the wordings in `prompts/`, or why there is none."""
-    if llm.location == "outside" and not allow_outside:
-        return _Silence(outcome="not_allowed", why=str(OutsideNotAllowedError(llm.model)))
+    try:
+        llm = permitted(llm, allow_outside=allow_outside)
+    except OutsideNotAllowedError as error:
+        return _Silence(outcome="not_allowed", why=str(error))
     messages = [
         Message(role="system", content=template(wording).substitute(count=count)),
         Message(role="user", content=content),

@@ -42,6 +42,16 @@ def _split(value: object) -> object:
     return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
 
 
+def _tables(value: object) -> object:
+    """A list of tables in the environment: JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:  # its message would repeat the value, which may hold a key
+        raise ValueError("it has to be a list of tables, written as JSON") from None
+
+
 def _expand(path: Path) -> Path:
     """A path that begins with ~ or ~user; where there is no such user it is a folder's name like any other."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser fails where there is no such user
@@ -105,19 +115,35 @@ class StoreSettings(_Section):
     words: Literal["postgres", "qdrant"] = "postgres"
 
 
-class LlmSettings(_Section):
-    """A language model behind an OpenAI-compatible server. Without `base_url`, answers are quoted from the sources.
+class ModelSettings(_Section):
+    """A language model, behind an OpenAI-compatible server or at Anthropic, on Bedrock or on Vertex.
 
-    `location` declares where the server stands: passages go "outside" only where the collection allows it.
+    `location` declares where it stands: passages go "outside" only where the collection allows it.
     """
 
+    kind: Literal["openai_api", "anthropic_api", "anthropic_bedrock", "anthropic_vertex"] = "openai_api"
     base_url: WebAddress | None = None
     model: str | None = None
     api_key: SecretStr | None = None
+    region: str | None = None
+    project: str | None = None
     location: Literal["inside", "outside"] = "outside"
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     first_token_timeout_s: Annotated[float, Field(gt=0)] = 60.0
     total_timeout_s: Annotated[float, Field(gt=0)] = 300.0
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is to be a model: an OpenAI-compatible server is named, or another kind of provider."""
+        return self.base_url is not None or self.kind != "openai_api"
+
+
+class LlmSettings(ModelSettings):
+    """The language model; without one, answers are quoted from the sources. `fallbacks` are asked in turn after it."""
+
+    fallbacks: Annotated[
+        tuple[ModelSettings, ...], NoDecode, BeforeValidator(_tables), Field(max_length=8)
+    ] = ()
 
 
 class QueriesSettings(_Section):
@@ -265,12 +291,8 @@ def with_embedder(settings: Settings, *, kind: str | None, model: str | None) ->
 
 
 def _check_together(settings: Settings) -> None:
-    if settings.llm.base_url and not settings.llm.model:
-        raise ConfigurationError(
-            "llm.base_url (FOOTNOTE_LLM__BASE_URL) is set, but llm.model (FOOTNOTE_LLM__MODEL) is not. Name the model "
-            "that the server should answer with."
-        )
-    if settings.queries.rewrite != "off" and not settings.llm.base_url:
+    _check_models(settings.llm)
+    if settings.queries.rewrite != "off" and not settings.llm.is_set:
         raise ConfigurationError(
             f"queries.rewrite (FOOTNOTE_QUERIES__REWRITE) is {settings.queries.rewrite}, which takes a language model, "
             "but llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set. Set it, or leave queries.rewrite off."
@@ -292,6 +314,34 @@ def _check_together(settings: Settings) -> None:
                 f"{name}.kind is {chosen.kind}, but {name}.model (FOOTNOTE_{name.upper()}__MODEL) is not set. Name the "
                 "model: a folder, or its name at the Hugging Face hub."
             )
+
+
+def _check_models(llm: LlmSettings) -> None:
+    """Raise `ConfigurationError` where a language model lacks something that its kind needs."""
+    if llm.fallbacks and not llm.is_set:
+        raise ConfigurationError(
+            "llm.fallbacks (FOOTNOTE_LLM__FALLBACKS) are set, but there is no first language model. Set llm.base_url "
+            "(FOOTNOTE_LLM__BASE_URL) and llm.model (FOOTNOTE_LLM__MODEL), or make the first fallback that model."
+        )
+    for place, model in enumerate((llm, *llm.fallbacks)):
+        if (place or model.is_set) and (lacking := _lacking(model)):
+            name = f"llm.fallbacks[{place - 1}].{lacking}" if place else f"llm.{lacking}"
+            variable = "FOOTNOTE_LLM__FALLBACKS" if place else f"FOOTNOTE_LLM__{lacking.upper()}"
+            raise ConfigurationError(
+                f"{name} ({variable}) is not set, which the language model of the kind {model.kind} needs. Set it, or "
+                "leave the language model out."
+            )
+
+
+def _lacking(model: ModelSettings) -> str | None:
+    """The first setting that the model's kind needs and that is not there."""
+    needed = {
+        "openai_api": ("base_url", "model"),
+        "anthropic_api": ("model",) if model.base_url else ("model", "api_key"),
+        "anthropic_bedrock": ("model", "region"),
+        "anthropic_vertex": ("model", "region", "project"),
+    }[model.kind]
+    return next((name for name in needed if not getattr(model, name)), None)
 
 
 def _refuse_unknown_variables() -> None:
@@ -325,10 +375,14 @@ def _parts(name: str) -> list[str]:
 
 def _explain(error: Any) -> str:
     parts = [str(part) for part in error["loc"]]
-    # An error in a list has the place in the list for its last part.
+    # An error in a list has the place in the list for its last part, or for its last but one where tables are listed.
     setting = ".".join(parts[:2])
     variable = f"{PREFIX}{'__'.join(parts[:2])}".upper()
+    if len(parts) > 3:
+        setting = f"{setting}[{parts[2]}].{parts[3]}"
     if error["type"] == "extra_forbidden":
+        if len(parts) > 3:
+            return f"there is no setting {setting}. {_hint('', ())}"
         written = {name.removeprefix(PREFIX).lower().replace("__", ".") for name in _variables()}
         hint = _hint(setting, written | {*Settings.model_fields})
         return f"there is no setting {setting} in '{settings_file()}'. {hint}"

@@ -19,7 +19,7 @@ from retrieval.reranking import RerankPolicy
 from retrieval.search import SearchPolicy
 from retrieval.stores import StoreSpec
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
-from service.settings import Settings
+from service.settings import ModelSettings, Settings
 
 Report = Callable[[str], None]
 
@@ -106,18 +106,25 @@ def store_spec(settings: Settings) -> StoreSpec:
     )
 
 
-def llm_spec(settings: Settings) -> LLMSpec | None:
-    """The language model that the settings name, or None where answers are quoted from the sources."""
-    chosen = settings.llm
-    if chosen.base_url is None or chosen.model is None:
-        return None
+def llm_specs(settings: Settings) -> list[LLMSpec]:
+    """The language models that the settings name, in the order they are asked in; none where answers are quoted."""
+    if not settings.llm.is_set:
+        return []
+    chosen = (settings.llm, *settings.llm.fallbacks)
+    return [_llm_spec(model, fallback=place) for place, model in enumerate(chosen)]
+
+
+def _llm_spec(chosen: ModelSettings, *, fallback: int) -> LLMSpec:
     return LLMSpec(
-        kind="openai_api",
-        base_url=chosen.base_url,
-        model=chosen.model,
+        kind=chosen.kind,
+        base_url=chosen.base_url or "",
+        model=chosen.model or "",
         api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        region=chosen.region,
+        project=chosen.project,
         location=chosen.location,
         connect_timeout_s=chosen.connect_timeout_s,
         first_token_timeout_s=chosen.first_token_timeout_s,
         total_timeout_s=chosen.total_timeout_s,
+        fallback=fallback,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from generation.answer import answer_question
 from generation.answers import Answer, AnswerPolicy, Rewriting
-from generation.llms import LLM, load_llm
+from generation.llms import LLM, load_llms
 from generation.rewriting import Turn
 from ingest.parsers import ParserPolicy
 from ingest.parsing import ParserPool
@@ -41,7 +41,7 @@ from service.specs import (
     Report,
     chunk_policy,
     embedder_spec,
-    llm_spec,
+    llm_specs,
     reranker_spec,
     rewrite_policy,
     search_policy,
@@ -267,7 +267,7 @@ async def open_footnote(
         reranker = await asyncio.to_thread(lambda: load_reranker(reranker_spec(settings, report)))
         stack.callback(reranker.close)
         scoring = await stack.enter_async_context(ScoringBatcher(reranker))
-        llm = None if (spec := llm_spec(settings)) is None else load_llm(spec)
+        llm = load_llms(specs) if (specs := llm_specs(settings)) else None
         if llm is not None:
             stack.push_async_callback(llm.close)
         yield Footnote(

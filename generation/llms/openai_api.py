@@ -6,11 +6,9 @@ a chained exception would carry them into every logged traceback.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -23,21 +21,17 @@ from generation.errors import (
     LLMUnavailableError,
 )
 from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
+from generation.llms.endpoint import checked_key, http_client, shown_address
+from generation.llms.pacing import check_length, paced
 from generation.llms.status import shown_code, status_error
+from generation.llms.tokenizing import TokenCounter
 from generation.tokens import approximate_tokens
-from retrieval.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 _RETRIES = 2
 """Of the request, with the SDK's exponential back-off and jitter; never once the answer has begun."""
-
-_NO_KEY = "none"
-"""Sent where no key is set: with an empty one the SDK would take a key from the environment."""
-
-_MOST_CHARACTERS_PER_TOKEN = 32
-"""A token is seldom longer: a server that sends more does not keep to its limit."""
 
 _OPTIONAL_PARAMETERS = ("stream_options", "temperature")
 
@@ -47,18 +41,19 @@ class OpenAICompatibleLLM:
 
     def __init__(self, spec: LLMSpec) -> None:
         self._spec = spec
-        self._server = _shown_address(spec.base_url)
+        server = shown_address(spec, spec.base_url, "http://127.0.0.1:8000/v1 (most end in /v1)")
+        self._name = f"the language model {spec.model!r} at {server}"
         self._unsupported: frozenset[str] = frozenset()
-        timeout = httpx2.Timeout(spec.total_timeout_s, connect=spec.connect_timeout_s)
-        # "Inside" is a promise: a redirect or a proxy from the environment could break it unseen.
-        transport = httpx2.AsyncHTTPTransport() if spec.location == "inside" else None
+        client = http_client(spec)
         self._client = openai.AsyncOpenAI(
-            api_key=_checked_key(spec.api_key),
+            api_key=checked_key(spec),
             base_url=spec.base_url,
             max_retries=_RETRIES,
-            timeout=timeout,
-            http_client=httpx2.AsyncClient(timeout=timeout, follow_redirects=False, transport=transport),
+            timeout=client.timeout,
+            http_client=client,
         )
+        # Passages that the answer may not need are sent to be counted: nowhere else than inside.
+        self._counter = TokenCounter(spec, client) if spec.location == "inside" else None
         # What the SDK takes from the environment besides the key belongs to OpenAI, not to this server.
         self._client.organization = self._client.project = self._client.admin_api_key = None
 
@@ -70,6 +65,12 @@ class OpenAICompatibleLLM:
     def location(self) -> Location:
         return self._spec.location
 
+    def inside(self) -> OpenAICompatibleLLM | None:
+        return self if self.location == "inside" else None
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        return None if self._counter is None else await self._counter.count(texts)
+
     async def close(self) -> None:
         await self._client.close()
 
@@ -77,26 +78,26 @@ class OpenAICompatibleLLM:
         self, messages: Sequence[Message], *, max_tokens: int
     ) -> AsyncGenerator[TextDelta | Usage, None]:
         """Answer `messages`; see `generation.llms.LLM.stream`."""
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        first_by = started + min(self._spec.first_token_timeout_s, self._spec.total_timeout_s)
-        whole_by = started + self._spec.total_timeout_s
         reading = _Reading()
-        async with contextlib.AsyncExitStack() as stack:
-            with self._explained("to begin its answer", self._spec.first_token_timeout_s):
-                async with asyncio.timeout_at(first_by):
-                    chunks = await self._open(messages, max_tokens)
-                    stack.push_async_callback(chunks.close)
-                    delta = await self._next_sign(chunks, reading)
-            while delta is not None:
-                self._check_length(reading, max_tokens)
-                if delta:
-                    yield TextDelta(text=delta)
-                with self._explained("to finish its answer", self._spec.total_timeout_s):
-                    async with asyncio.timeout_at(whole_by):
-                        delta = await self._next_sign(chunks, reading)
+        async with (
+            contextlib.aclosing(self._signs(messages, max_tokens, reading)) as signs,
+            contextlib.aclosing(paced(signs, self._spec, self._explained)) as pieces,
+        ):
+            async for piece in pieces:
+                yield TextDelta(text=piece)
         self._check_finished(reading)
-        yield reading.usage(messages)
+        yield reading.usage(messages, self.model)
+
+    async def _signs(
+        self, messages: Sequence[Message], max_tokens: int, reading: _Reading
+    ) -> AsyncGenerator[str]:
+        """Pieces of text, and "" for a sign of life without text (a model that thinks)."""
+        async with await self._open(messages, max_tokens) as chunks:
+            while (chunk := await anext(chunks, None)) is not None:
+                sign = reading.take(chunk)
+                check_length(self._name, reading.text_characters, max_tokens)
+                if sign is not None:
+                    yield sign
 
     async def _open(
         self, messages: Sequence[Message], max_tokens: int
@@ -136,23 +137,6 @@ class OpenAICompatibleLLM:
                 return name
         return None
 
-    async def _next_sign(
-        self, chunks: openai.AsyncStream[ChatCompletionChunk], reading: _Reading
-    ) -> str | None:
-        """The next piece of text, "" for a sign of life without text (a model that thinks), None at the end."""
-        piece: str | None = None
-        while piece is None:
-            try:
-                chunk = await anext(chunks)
-            except StopAsyncIteration:
-                return None
-            piece = reading.take(chunk)
-        return piece
-
-    def _check_length(self, reading: _Reading, max_tokens: int) -> None:
-        if reading.text_characters > max_tokens * _MOST_CHARACTERS_PER_TOKEN:
-            raise LLMResponseError(f"{self._name} went on far past the limit of {max_tokens} tokens.")
-
     def _check_finished(self, reading: _Reading) -> None:
         if reading.finish_reason is None and reading.chunks == 0:
             raise LLMResponseError(
@@ -169,10 +153,6 @@ class OpenAICompatibleLLM:
                 "A reasoning model may need a larger limit of answer tokens."
             )
 
-    @property
-    def _name(self) -> str:
-        return f"the language model {self._spec.model!r} at {self._server}"
-
     @contextlib.contextmanager
     def _explained(self, doing: str, limit_s: float) -> Iterator[None]:
         """Turn what the SDK and its transport raise into ours."""
@@ -188,7 +168,7 @@ class OpenAICompatibleLLM:
             raise self._unreachable(error) from error
         except openai.APIStatusError as error:
             raise status_error(
-                self._name, error.status_code, error.code or error.type, complaint=error.message
+                self._name, self._spec, error.status_code, error.code or error.type, complaint=error.message
             ) from None
         except openai.APIError as error:  # an error that arrives as an event of the stream
             raise LLMUnavailableError(
@@ -238,7 +218,7 @@ class _Reading:
         thinks = delta.model_extra or {}
         return "" if thinks.get("reasoning_content") or thinks.get("reasoning") else None
 
-    def usage(self, messages: Sequence[Message]) -> Usage:
+    def usage(self, messages: Sequence[Message], model: str) -> Usage:
         """The tokens the server reported, or an estimate."""
         prompt, completion = self._reported or (
             sum(approximate_tokens(message.content) for message in messages),
@@ -249,33 +229,9 @@ class _Reading:
             completion_tokens=completion,
             estimated=self._reported is None,
             cut=self.finish_reason == "length",
+            model=model,
         )
 
 
 def _wire(message: Message) -> ChatCompletionMessageParam:
     return cast("ChatCompletionMessageParam", {"role": message.role, "content": message.content})
-
-
-def _checked_key(key: str | None) -> str:
-    """The key without the line end that comes along with files. Raises `ConfigurationError`."""
-    key = (key or "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(
-            "FOOTNOTE_LLM__API_KEY holds characters that a key cannot have. Copy it again, without quotes or breaks."
-        )
-    return key or _NO_KEY
-
-
-def _shown_address(base_url: str) -> str:
-    """The base URL without user, password and query, which may be secrets. Raises `ConfigurationError`."""
-    try:
-        parts = urlsplit(base_url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        parts, port = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(
-            "FOOTNOTE_LLM__BASE_URL is not an http or https address. Set it to the server's OpenAI-compatible base "
-            "URL, for example http://127.0.0.1:8000/v1"
-        )
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"

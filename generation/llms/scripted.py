@@ -16,22 +16,31 @@ class ScriptedLLM:
     """
 
     def __init__(
-        self, *pieces: str, location: Location = "inside", error: LLMError | None = None, cut: bool = False
+        self,
+        *pieces: str,
+        location: Location = "inside",
+        error: LLMError | None = None,
+        cut: bool = False,
+        model: str = "scripted",
     ) -> None:
         self._pieces = pieces
         self._error = error
         self._cut = cut
+        self._model = model
         self._location = location
         self.prompts: list[Sequence[Message]] = []
         self.closed_early = 0
 
     @property
     def model(self) -> str:
-        return "scripted"
+        return self._model
 
     @property
     def location(self) -> Location:
         return self._location
+
+    def inside(self) -> ScriptedLLM | None:
+        return self if self.location == "inside" else None
 
     async def stream(
         self,
@@ -53,7 +62,11 @@ class ScriptedLLM:
             completion_tokens=approximate_tokens("".join(self._pieces)),
             estimated=True,
             cut=self._cut,
+            model=self.model,
         )
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int] | None:
+        """None: it has no tokens."""
 
     async def close(self) -> None:
         """Nothing to close."""

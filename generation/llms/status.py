@@ -5,25 +5,33 @@ from __future__ import annotations
 import re
 
 from generation.errors import LLMError, LLMRejectedError, LLMUnavailableError
+from generation.llms import LLMSpec
 
 _TOO_LONG = re.compile(
     r"context.{0,10}(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE
 )
+_ADDRESSES = {
+    "openai_api": "an OpenAI-compatible address usually ends in /v1",
+    "anthropic_api": "without /v1",
+    "anthropic_bedrock": "leave it out for the region's own",
+    "anthropic_vertex": "leave it out for the region's own",
+}
 _IDENTIFIER = re.compile(r"[a-z]+(_[a-z]+){0,6}", re.IGNORECASE)
 
 
-def status_error(llm: str, status: int, code: object, *, complaint: str) -> LLMError:
+def status_error(llm: str, spec: LLMSpec, status: int, code: object, *, complaint: str) -> LLMError:
     """The error for a status outside 200 to 299.
 
-    llm: the model and its server, as messages name them. code: the server's error code, if it gave one.
+    llm: the model and its server, as messages name them. spec: knows what the settings that it came from are called.
+    code: the server's error code, if it gave one.
     complaint: the server's own words, which are looked into and never repeated.
     """
     if status in (401, 403):
-        return LLMRejectedError(f"{llm} refused the key (status {status}). Check FOOTNOTE_LLM__API_KEY.")
+        return LLMRejectedError(f"{llm} refused the key (status {status}). Check {spec.setting('api_key')}.")
     if status == 404:
         return LLMRejectedError(
-            f"{llm} does not exist: the server knows no such model, or the address is no OpenAI-compatible one (status "
-            "404). Check FOOTNOTE_LLM__MODEL and FOOTNOTE_LLM__BASE_URL, which usually ends in /v1."
+            f"{llm} does not exist: the server knows no such model, or the address is not that of its interface "
+            f"(status 404). Check {spec.setting('model')} and {spec.setting('base_url')} ({_ADDRESSES[spec.kind]})."
         )
     if status in (408, 409, 429) or status >= 500:
         return LLMUnavailableError(
@@ -32,7 +40,7 @@ def status_error(llm: str, status: int, code: object, *, complaint: str) -> LLME
     if status < 400:
         return LLMRejectedError(
             f"{llm} redirects to another address (status {status}), which is not followed: passages go only where "
-            "they were configured to go. Set FOOTNOTE_LLM__BASE_URL to the final address."
+            f"they were configured to go. Set {spec.setting('base_url')} to the final address."
         )
     if status == 413 or _TOO_LONG.search(f"{code} {complaint}"):
         return LLMRejectedError(

@@ -86,3 +86,10 @@ def test_the_best_passage_is_read_first_and_the_second_best_last() -> None:
         (4, "5.md"),
         (5, "2.md"),
     ]
+
+
+def test_passages_are_counted_in_the_model_s_own_tokens_where_it_tells() -> None:
+    found = evidence(*(passage("Words that tell nothing of their tokens.", path=f"{n}.md") for n in range(3)))
+    few = choose_context(found, token_budget=80, count=lambda text: 28)
+    all_of_them = choose_context(found, token_budget=80, count=lambda text: 1)
+    assert (len(few), len(all_of_them)) == (1, 3)

@@ -8,6 +8,7 @@ import pytest
 
 from retrieval.errors import ConfigurationError
 from service.settings import Settings, load_settings, with_embedder
+from service.specs import llm_specs
 
 SECRET = "hunter2-and-more"
 
@@ -261,3 +262,92 @@ def test_another_embedder_for_one_command_is_checked_like_the_configured_one() -
         with_embedder(plain, kind="sentence_transformer", model=None)
     with pytest.raises(ConfigurationError, match="the embedder's kind is wrong"):
         with_embedder(plain, kind="word2vec", model="x")
+
+
+FALLBACKS = """
+[llm]
+base_url = "http://first/v1"
+model = "first"
+location = "inside"
+[[llm.fallbacks]]
+base_url = "http://second/v1"
+model = "second"
+location = "inside"
+first_token_timeout_s = 5
+[[llm.fallbacks]]
+kind = "anthropic_api"
+model = "third"
+api_key = "hunter2-and-more"
+"""
+
+
+def test_fallbacks_are_asked_in_the_order_of_the_file(write_file: WriteFile) -> None:
+    write_file(FALLBACKS)
+    specs = llm_specs(load_settings())
+    assert [(spec.kind, spec.model, spec.location, spec.fallback) for spec in specs] == [
+        ("openai_api", "first", "inside", 0),
+        ("openai_api", "second", "inside", 1),
+        ("anthropic_api", "third", "outside", 2),
+    ]
+    assert [spec.first_token_timeout_s for spec in specs] == [60, 5, 60]
+    assert SECRET not in repr(specs)
+
+
+def test_fallbacks_come_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_LLM__BASE_URL", "http://first/v1")
+    monkeypatch.setenv("FOOTNOTE_LLM__MODEL", "first")
+    monkeypatch.setenv("FOOTNOTE_LLM__FALLBACKS", '[{"kind": "anthropic_api", "model": "m", "api_key": "k"}]')
+    assert [spec.model for spec in llm_specs(load_settings())] == ["first", "m"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"FOOTNOTE_LLM__FALLBACKS": "[{"}, "llm.fallbacks (FOOTNOTE_LLM__FALLBACKS) is wrong"),
+        (
+            {"FOOTNOTE_LLM__FALLBACKS": '[{"base_url": "http://x", "model": "m"}]'},
+            "llm.fallbacks (FOOTNOTE_LLM__FALLBACKS) are set, but there is no first language model",
+        ),
+        (
+            {
+                "FOOTNOTE_LLM__KIND": "anthropic_vertex",
+                "FOOTNOTE_LLM__MODEL": "m",
+                "FOOTNOTE_LLM__REGION": "eu",
+            },
+            "llm.project (FOOTNOTE_LLM__PROJECT) is not set",
+        ),
+        ({"FOOTNOTE_LLM__KIND": "anthropic_bedrock"}, "llm.model (FOOTNOTE_LLM__MODEL) is not set"),
+        (
+            {"FOOTNOTE_LLM__KIND": "anthropic_api", "FOOTNOTE_LLM__MODEL": "m"},
+            "llm.api_key (FOOTNOTE_LLM__API_KEY) is not set",
+        ),
+        (
+            {
+                "FOOTNOTE_LLM__BASE_URL": "http://x",
+                "FOOTNOTE_LLM__MODEL": "m",
+                "FOOTNOTE_LLM__FALLBACKS": f'[{{"base_url": "http://x", "api_key": "{SECRET}"}}]',
+            },
+            "llm.fallbacks[0].model (FOOTNOTE_LLM__FALLBACKS) is not set",
+        ),
+        (
+            {
+                "FOOTNOTE_LLM__BASE_URL": "http://x",
+                "FOOTNOTE_LLM__MODEL": "m",
+                "FOOTNOTE_LLM__FALLBACKS": f'[{{"base_url": "{SECRET}"}}]',
+            },
+            "llm.fallbacks[0].base_url (FOOTNOTE_LLM__FALLBACKS) is wrong",
+        ),
+        (
+            {"FOOTNOTE_LLM__FALLBACKS": f'[{{"{SECRET[:7]}": "{SECRET}"}}]'},
+            "there is no setting llm.fallbacks[0].hunter2",
+        ),
+    ],
+)
+def test_a_language_model_that_lacks_something_is_refused_without_secrets(
+    variables: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    message = refusal()
+    assert told in message
+    assert SECRET not in message

@@ -28,6 +28,7 @@ class Seen:
     port: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -97,6 +98,7 @@ async def llm_server(*replies: Reply) -> AsyncIterator[Seen]:
             )
             seen.heads.append(head)
             seen.bodies.append(json.loads(await reader.readexactly(length)))
+            seen.asked.set()
             reply = replies[min(served, len(replies) - 1)]
             served += 1
             await send(reply, reader, writer)
