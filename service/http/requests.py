@@ -17,8 +17,8 @@ from retrieval.collections import NAME
 from retrieval.errors import InvalidRequestError
 from retrieval.filters import MAX_MEDIA_TYPES, MAX_PATH_CHARACTERS, MAX_PATHS, NO_FILTERS, Filters
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
+from service.asking import DEFAULT_K
 from service.moments import read_time
-from service.wiring import DEFAULT_K
 
 MAX_TURNS = 50
 MAX_ANSWER_CHARACTERS = 50_000
