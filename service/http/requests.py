@@ -146,6 +146,7 @@ class AskRequest(_SearchRequest):
                     ],
                     "filters": _FILTERS,
                 },
+                {"question": "How long is parental leave?", "stream": True},
             ]
         }
     )
@@ -159,6 +160,10 @@ class AskRequest(_SearchRequest):
             "the question stand alone; without one it is taken as it is.",
         ),
     ] = []
+    stream: Annotated[
+        bool,
+        Field(description="Whether the answer is told as it comes about, as server-sent events."),
+    ] = False
 
 
 class SearchRequest(_SearchRequest):
