@@ -1,25 +1,32 @@
 """One answer: weigh the evidence, then quote it or have a language model word it, and let only what is supported pass.
 
-hits → evidence check → refuse, or → extract sentences
-                                 or → context → prompt → language model → citations → support check → answer
+hits → evidence check → refuse, or → extract sentences                                   → draft → answer
+                                 or → context → prompt → language model → citations → support check → draft → answer
+
+It is told as it comes about (`generation.events`); a whole answer is the end of what was told, so that neither can say
+anything else than the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 
-from generation.answers import EXTRACTIVE_MODEL, NO_USAGE, Answer, AnswerPolicy, number_places
-from generation.citations import CitationReader, CitedSentence, CitedText
+from generation.answers import EXTRACTIVE_MODEL, NO_USAGE, Answer, AnswerPolicy, CheckedSentence, LookedAt
+from generation.citations import CitedSentence
 from generation.context import NumberedPassage, choose_context, texts_to_count
 from generation.counting import counted
-from generation.evidence import Evidence, looked_at, weigh
+from generation.draft import Draft
+from generation.events import AnswerEvent, Delta, Done, Retrieved, UsageReported
+from generation.evidence import looked_at, weigh
 from generation.extract import extract
-from generation.llms import LLM, TextDelta, Usage
+from generation.llms import LLM, Usage
 from generation.permission import permitted
 from generation.prompt import build_prompt
-from generation.reasons import NO_SENTENCE, left_open, no_answer, too_weak
+from generation.reasons import NO_SENTENCE, left_open, no_answer, not_wholly_supported, too_weak
 from generation.support import check_support
+from generation.writing import Checked, Said, write_checked
 from retrieval.neighbours import NO_GAPS, GapTexts
 from retrieval.records import Hit
 from retrieval.reranking import PairScorer
@@ -35,125 +42,163 @@ async def answer_question(
     policy: AnswerPolicy,
     gap_texts: GapTexts = NO_GAPS,
 ) -> Answer:
+    """The whole answer that `stream_answer` tells, with the same arguments and errors."""
+    events = stream_answer(
+        question,
+        hits,
+        scorer=scorer,
+        llm=llm,
+        allow_outside=allow_outside,
+        policy=policy,
+        gap_texts=gap_texts,
+    )
+    async with aclosing(events):
+        return await whole(events)
+
+
+async def whole(events: AsyncIterable[AnswerEvent]) -> Answer:
+    """The answer that a stream of events ends with."""
+    answer: Answer | None = None
+    async for event in events:
+        if isinstance(event, Done):
+            answer = event.answer
+    assert answer is not None, "every answer is told to its end"
+    return answer
+
+
+async def stream_answer(
+    question: str,
+    hits: Sequence[Hit],
+    *,
+    scorer: PairScorer,
+    llm: LLM | None,
+    allow_outside: bool,
+    policy: AnswerPolicy,
+    gap_texts: GapTexts = NO_GAPS,
+) -> AsyncGenerator[AnswerEvent, None]:
     """Answer from the passages found, or refuse. Without `llm`, in the sources' own sentences.
 
     With one, neighbouring chunks are read as one passage; `gap_texts` is what stands between them
     (`retrieval.neighbours`). The evidence check reads them one by one: of a long pair the model reads the beginning.
 
-    Raises `OutsideNotAllowedError` before anything is sent, `LLMError`, `ModelError`.
+    Wrap it in `contextlib.aclosing`: leaving early closes the model's stream. Raises `OutsideNotAllowedError` before
+    anything is sent, `LLMError`, `ModelError`.
     """
     llm = None if llm is None else permitted(llm, allow_outside=allow_outside)
     evidence = await weigh(question, hits, scorer=scorer, policy=policy)
-    model = EXTRACTIVE_MODEL if llm is None else llm.model
+    result = _Result(looked_at=looked_at(evidence), model=EXTRACTIVE_MODEL if llm is None else llm.model)
+    yield Retrieved(looked_at=result.looked_at)
     if reason := too_weak(evidence, policy):
-        return _refusal(reason, evidence, model=model)
+        for event in _end(result.refused(reason)):
+            yield event
+        return
     if llm is None:
-        return _extracted_answer(evidence, policy)
+        for event in _quote(extract(evidence, policy=policy), result):
+            yield event
+        return
     count = await counted(texts_to_count(evidence), llm)
     context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts, count=count)
-    return await _worded_answer(question, evidence, context, scorer=scorer, llm=llm, policy=policy)
+    wording = _word(question, context, result, scorer=scorer, llm=llm, policy=policy)
+    async with aclosing(wording):
+        async for event in wording:
+            yield event
 
 
-def _extracted_answer(evidence: Sequence[Evidence], policy: AnswerPolicy) -> Answer:
-    quoted = extract(evidence, policy=policy)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What every answer to a question says beside its sentences."""
+
+    looked_at: tuple[LookedAt, ...]
+    model: str
+
+    def refused(self, reason: str, *, usage: Usage = NO_USAGE, dropped: int = 0) -> Answer:
+        return Answer(
+            status="refused",
+            sentences=(),
+            citations=(),
+            missing=reason,
+            looked_at=self.looked_at,
+            model=self.model,
+            usage=usage,
+            dropped=dropped,
+        )
+
+    def answered(self, draft: Draft, *, missing: str | None, usage: Usage = NO_USAGE) -> Answer:
+        return Answer(
+            status="partial" if missing else "answered",
+            sentences=draft.sentences,
+            citations=draft.citations,
+            missing=missing,
+            looked_at=self.looked_at,
+            model=self.model,
+            usage=usage,
+            dropped=draft.dropped,
+        )
+
+
+def _end(answer: Answer) -> tuple[AnswerEvent, ...]:
+    return UsageReported(usage=answer.usage), Done(answer=answer)
+
+
+def _quote(quoted: Sequence[CheckedSentence], result: _Result) -> list[AnswerEvent]:
+    """The sources' own sentences: written and checked at once."""
     if not quoted:
-        return _refusal(NO_SENTENCE, evidence, model=EXTRACTIVE_MODEL)
-    sentences, citations = number_places(quoted)
-    return Answer(
-        status="answered",
-        sentences=sentences,
-        citations=citations,
-        missing=None,
-        looked_at=looked_at(evidence),
-        model=EXTRACTIVE_MODEL,
-        usage=NO_USAGE,
-    )
+        return [*_end(result.refused(NO_SENTENCE))]
+    draft, written = Draft("drop"), 0
+    events: list[AnswerEvent] = []
+    for sentence in quoted:
+        text = sentence.separator + sentence.text if written else sentence.text
+        written += len(text)
+        events += [Delta(text=text), *draft.add(sentence, written)]
+    return [*events, *_end(result.answered(draft, missing=None))]
 
 
-async def _worded_answer(
+async def _word(
     question: str,
-    evidence: Sequence[Evidence],
     context: Sequence[NumberedPassage],
+    result: _Result,
     *,
     scorer: PairScorer,
     llm: LLM,
     policy: AnswerPolicy,
-) -> Answer:
+) -> AsyncGenerator[AnswerEvent, None]:
     """Let the language model answer, and check every sentence of what it says."""
-    said, usage = await _ask(llm, question, context, policy)
-    checked = (
-        []
-        if said.declined
-        else [
-            await check_support(sentence, context, question=question, scorer=scorer, policy=policy)
-            for sentence in _claims(said, usage)
-        ]
+
+    async def check(sentence: CitedSentence) -> CheckedSentence:
+        return await check_support(sentence, context, question=question, scorer=scorer, policy=policy)
+
+    draft = Draft(policy.unsupported)
+    writing = write_checked(
+        llm,
+        build_prompt(question, context),
+        offered=len(context),
+        max_tokens=policy.max_answer_tokens,
+        check=check,
     )
-    supported = [sentence for sentence in checked if sentence.supported]
-    unsupported = len(checked) - len(supported)
-    if not supported:
-        reason = no_answer(said, usage, unsupported)
-        return _refusal(reason, evidence, model=usage.model or llm.model, usage=usage, dropped=unsupported)
-    missing = left_open(said, usage, unsupported, policy)
-    sentences, citations = number_places(checked if policy.unsupported == "mark" else supported)
-    return Answer(
-        status="partial" if missing else "answered",
-        sentences=sentences,
-        citations=citations,
-        missing=missing,
-        looked_at=looked_at(evidence),
-        model=usage.model or llm.model,
-        usage=usage,
-        dropped=unsupported if policy.unsupported == "drop" else 0,
-    )
+    async with aclosing(writing):
+        async for item in writing:
+            match item:
+                case Delta():
+                    yield item
+                case Checked(sentence=sentence, written=written):
+                    for told in draft.add(sentence, written):
+                        yield told
+                case Said():
+                    for told in draft.finish():
+                        yield told
+                    written_by = replace(result, model=item.usage.model or llm.model)
+                    for event in _end(_judge(draft, item, written_by, policy)):
+                        yield event
 
 
-async def _ask(
-    llm: LLM, question: str, context: Sequence[NumberedPassage], policy: AnswerPolicy
-) -> tuple[CitedText, Usage]:
-    """What the language model says, read to its end, and what it cost."""
-    reader = CitationReader(offered=len(context))
-    usage = NO_USAGE
-    stream = llm.stream(build_prompt(question, context), max_tokens=policy.max_answer_tokens)
-    async with aclosing(stream):
-        async for event in stream:
-            match event:
-                case TextDelta(text=text):
-                    reader.feed(text)
-                case Usage():
-                    usage = event
-    return reader.finish(), usage
-
-
-def _claims(said: CitedText, usage: Usage) -> list[CitedSentence]:
-    """The sentences to check: each once (small models go round in circles), and none that the limit cut off.
-
-    Half a claim may be a false one.
-    """
-    once: dict[str, CitedSentence] = {}
-    for sentence in said.sentences:
-        once.setdefault(sentence.text.casefold(), sentence)
-    sentences = list(once.values())
-    if usage.cut and sentences and not said.sentences[-1].text.endswith(tuple(".!?。！？")):
-        sentences = [sentence for sentence in sentences if sentence is not said.sentences[-1]]
-    return sentences
-
-
-def _refusal(
-    reason: str,
-    evidence: Sequence[Evidence],
-    *,
-    model: str,
-    usage: Usage = NO_USAGE,
-    dropped: int = 0,
-) -> Answer:
-    return Answer(
-        status="refused",
-        sentences=(),
-        citations=(),
-        missing=reason,
-        looked_at=looked_at(evidence),
-        model=model,
-        usage=usage,
-        dropped=dropped,
-    )
+def _judge(draft: Draft, said: Said, result: _Result, policy: AnswerPolicy) -> Answer:
+    """The whole answer, from what of it was told and what else the model said."""
+    text, usage, unsupported = said.text, said.usage, draft.unsupported
+    if draft.sentences:
+        missing = left_open(text, usage, unsupported, policy)
+        return result.answered(draft, missing=missing, usage=usage)
+    if policy.unsupported == "refuse" and 0 < unsupported < draft.checked:
+        reason = not_wholly_supported(unsupported, draft.checked)
+    else:
+        reason = no_answer(text, usage, unsupported)
+    return result.refused(reason, usage=usage, dropped=draft.dropped)

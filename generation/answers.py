@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -14,6 +13,7 @@ from retrieval.records import Passage, page_at
 
 Status = Literal["answered", "partial", "refused"]
 Outcome = Literal["rewritten", "unchanged", "unusable", "failed", "not_allowed"]
+Unsupported = Literal["mark", "drop", "refuse"]
 
 EXTRACTIVE_MODEL = "extractive"
 REFUSAL = "The sources do not answer this question."
@@ -47,7 +47,8 @@ class AnswerPolicy:
     passages, read_closely: how many of the passages found the evidence check reads, and of how many every sentence.
     max_sentences: of an extracted answer.
     context_tokens, max_answer_tokens: budgets of the prompt's passages and of the model's answer.
-    unsupported: whether unsupported sentences are dropped or shown marked as such.
+    unsupported: what becomes of sentences that nothing supports: they are dropped, or shown marked as such, or one of
+        them has the whole answer refused.
     """
 
     evidence: Calibration = field(default_factory=lambda: Calibration(midpoint=-2.0, scale=1.4))
@@ -59,7 +60,7 @@ class AnswerPolicy:
     max_sentences: int = 3
     context_tokens: int = 3_000
     max_answer_tokens: int = 600
-    unsupported: Literal["mark", "drop"] = "drop"
+    unsupported: Unsupported = "drop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +174,7 @@ class Rewriting:
             "hypothetical": list(self.queries.hypothetical),
             "outcome": self.outcome,
             "why": self.why,
-            "usage": _usage_as_json(self.usage),
+            "usage": usage_as_json(self.usage),
         }
 
 
@@ -217,13 +218,13 @@ class Answer:
             "sentences": [sentence.as_json() for sentence in self.sentences],
             "citations": [citation.as_json() for citation in self.citations],
             "model": self.model,
-            "usage": _usage_as_json(self.usage),
+            "usage": usage_as_json(self.usage),
             "dropped": self.dropped,
         }
         return shape if self.searched is None else shape | {"searched": self.searched.as_json()}
 
 
-def _usage_as_json(usage: Usage) -> dict[str, Any]:
+def usage_as_json(usage: Usage) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -231,19 +232,25 @@ def _usage_as_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-def number_places(
-    checked: Sequence[CheckedSentence],
-) -> tuple[tuple[AnswerSentence, ...], tuple[Citation, ...]]:
-    """The sentences with their places numbered, and the places, each once, in the order of the sentences."""
-    citations = tuple(dict.fromkeys(place for sentence in checked for place in sentence.places))
-    sentences = tuple(
-        AnswerSentence(
-            text=sentence.text,
-            supported=sentence.supported,
-            support=sentence.support,
-            citations=tuple(citations.index(place) for place in sentence.places),
-            separator=sentence.separator,
+class Numbering:
+    """Numbers the places of an answer as its sentences come: each place once, in the order of the sentences."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Citation, int] = {}
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        return tuple(self._numbers)
+
+    def add(self, checked: CheckedSentence) -> tuple[AnswerSentence, tuple[Citation, ...]]:
+        """The sentence in its answer, and the places that no sentence before it cites."""
+        known = len(self._numbers)
+        numbers = tuple(self._numbers.setdefault(place, len(self._numbers)) for place in checked.places)
+        sentence = AnswerSentence(
+            text=checked.text,
+            supported=checked.supported,
+            support=checked.support,
+            citations=numbers,
+            separator=checked.separator,
         )
-        for sentence in checked
-    )
-    return sentences, citations
+        return sentence, self.citations[known:]

@@ -51,11 +51,13 @@ class CitedSentence:
     """A sentence without markers, and the numbers of the passages it cites, ascending.
 
     `separator` is what stood before it: white space, and a list marker at the start of an item.
+    `written` is where it ends in all that `CitationReader.new_text` gives, in code points.
     """
 
     text: str
     separator: str
     passages: tuple[int, ...]
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,19 @@ class CitationReader:
         self._sentences: list[CitedSentence] = []
         self._declined = False
         self._missing: str | None = None
+        self._fresh = ""  # clean text that nobody has taken yet
+        self._handed = 0  # how much of _text has gone into _fresh
+        self._written = 0  # how much has gone there in all
+
+    @property
+    def declined(self) -> bool:
+        """Whether the model began by saying that the passages do not answer; that stays as it is from then on."""
+        return self._declined
+
+    def new_text(self) -> str:
+        """The clean text since the last call: what the model writes, before anybody knows what of it will stay."""
+        text, self._fresh = self._fresh, ""
+        return text
 
     def feed(self, chunk: str) -> tuple[CitedSentence, ...]:
         """Take the next piece of the stream; return the sentences that it completes."""
@@ -168,6 +183,23 @@ class CitationReader:
             sentences = split_sentences(self._text, longest=_LONGEST_SENTENCE)
             if len(sentences) > 1:
                 self._complete(sentences[:-1], sentences[-1].start)
+        if character.strip():  # space may still be taken back for a marker
+            self._offer()
+
+    def _offer(self) -> None:
+        """Give out the pending text, unless it begins as a sign that the prompt asks for: that is not for readers."""
+        rest = self._text[self._handed :]
+        begins_line = not self._handed or "\n" in rest
+        if not (begins_line and _may_be_sign(rest)):
+            self._hand(len(self._text))
+
+    def _hand(self, end: int) -> None:
+        """Give out the pending text up to `end`."""
+        piece = self._text[self._handed : end]
+        piece = piece if self._written else piece.lstrip()
+        self._fresh += piece
+        self._written += len(piece)
+        self._handed = max(self._handed, end)
 
     def _complete(self, sentences: list[Sentence], next_start: int) -> None:
         """Emit the first sentences of the pending text; the next one begins at `next_start`."""
@@ -177,9 +209,14 @@ class CitationReader:
             kept = [mark for mark in self._marks if self._belongs_after(mark[0], sentence.end, following)]
             numbers = {number for mark in self._marks if mark not in kept for number in mark[1]}
             self._marks = kept
-            self._emit(self._text[done : sentence.start], sentence.text, tuple(sorted(numbers)))
+            if self._handed > sentence.start or not _may_be_sign(sentence.text, whole=True):
+                self._hand(sentence.end)
+            self._handed = max(self._handed, sentence.end)
+            written = self._written - (self._handed - sentence.end)
+            self._emit(self._text[done : sentence.start], sentence.text, tuple(sorted(numbers)), written)
             done = sentence.end
         self._text = self._text[done:]
+        self._handed = max(0, self._handed - done)
         self._marks = [(place - done, numbers) for place, numbers in self._marks]
 
     def _belongs_after(self, place: int, end: int, following: int) -> bool:
@@ -193,9 +230,9 @@ class CitationReader:
             "\n" in self._text[end:place] and "\n" not in self._text[place:following]
         )
 
-    def _emit(self, separator: str, text: str, passages: tuple[int, ...]) -> None:
+    def _emit(self, separator: str, text: str, passages: tuple[int, ...], written: int) -> None:
         text = " ".join(text.split())
-        bare = text.strip("*_`#> .\"'")
+        bare = _bare(text)
         if _WORD_BREAK.sub("_", bare).upper().startswith(NOT_IN_SOURCES):
             self._declined = self._declined or not self._sentences
             self._missing = self._missing or ""
@@ -207,7 +244,22 @@ class CitationReader:
             self._missing = self._missing or text
         else:
             separator = _LINE_BREAKS.sub(_one_or_two, separator) if self._sentences else separator.lstrip()
-            self._sentences.append(CitedSentence(text=text, separator=separator, passages=passages))
+            self._sentences.append(
+                CitedSentence(text=text, separator=separator, passages=passages, written=written)
+            )
+
+
+def _bare(text: str) -> str:
+    return text.strip("*_`#> .\"'\n")
+
+
+def _may_be_sign(text: str, *, whole: bool = False) -> bool:
+    """Whether a sentence is one of the signs that the prompt asks for or, unless it is `whole`, may become one."""
+    bare = _bare(text).upper()
+    word = _WORD_BREAK.sub("_", bare)
+    if word.startswith(NOT_IN_SOURCES) or bare.startswith(MISSING):
+        return True
+    return not whole and (NOT_IN_SOURCES.startswith(word) or MISSING.startswith(bare))
 
 
 def _one_or_two(line_breaks: re.Match[str]) -> str:

@@ -36,6 +36,15 @@ def no_answer(said: CitedText, usage: Usage, unsupported: int) -> str:
     return _CUT if usage.cut else "The language model said nothing that could be checked."
 
 
+def not_wholly_supported(unsupported: int, written: int) -> str:
+    """Why an answer is not shown, some sentences of which are supported, where one that is not refuses all of it."""
+    no_passage = "one of them" if unsupported == 1 else f"{unsupported} of them"
+    return (
+        f"The language model wrote {written} sentences, and no passage supports {no_passage}: as this service is set, "
+        "such an answer is refused as a whole."
+    )
+
+
 def left_open(said: CitedText, usage: Usage, unsupported: int, policy: AnswerPolicy) -> str | None:
     """What a partial answer leaves open; None for a whole one."""
     reasons = []

@@ -8,12 +8,13 @@ open_footnote(settings)   everything: also reranker, search, answers
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 
-from generation.answer import answer_question
+from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
+from generation.events import AnswerEvent
 from generation.llms import LLM, load_llms
 from generation.rewriting import Turn
 from ingest.parsers import ParserPolicy
@@ -26,13 +27,13 @@ from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import DatabaseUnavailableError
 from retrieval.filters import NO_FILTERS, Filters
 from retrieval.indexes import ensure_index
-from retrieval.neighbours import NO_GAPS, GapTexts, gaps_between, read_gaps
 from retrieval.passages import PassagePolicy
 from retrieval.queries import SearchQueries
-from retrieval.records import Collection, Hit, Scope
+from retrieval.records import Hit, Scope
 from retrieval.rerankers import Reranker, load_reranker
 from retrieval.search import QueryEmbedder, Searcher, check_k, check_question
 from retrieval.stores import VectorStore, load_store
+from service.asking import DEFAULT_K, Asking, Question
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
 from service.parsing import parser_policy
@@ -47,10 +48,6 @@ from service.specs import (
     search_policy,
     store_spec,
 )
-from service.wording import find_words
-
-# How many passages an answer is made from where the caller does not say.
-DEFAULT_K = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +118,35 @@ class Footnote(Intake):
         """The best `k` passages of a collection for a question; `passages` where not as the settings say."""
         question, k = check_question(question), check_k(k)
         found = await find_readable_collection(self.database, collection, scope=scope)
-        words = await self._find_words(question, (), found)
+        words = await self._asking.find_words(question, (), found)
         queries = SearchQueries.of(question) if words is None else words.queries
         hits = await self.searcher.search(
             found, queries, k=k, scope=scope, filters=filters, passages=passages
         )
         return Found(hits=tuple(hits), searched=words)
+
+    async def prepare(
+        self,
+        collection: str,
+        question: str,
+        *,
+        k: int = DEFAULT_K,
+        scope: Scope,
+        filters: Filters = NO_FILTERS,
+        passages: PassagePolicy | None = None,
+        turns: Sequence[Turn] = (),
+    ) -> Question:
+        """A question to a collection, checked before any work is done; `turns` are the conversation, oldest first.
+
+        With a language model a follow-up is made to stand alone and answered as such; without one it is taken as it is.
+        """
+        return await self._asking.prepare(
+            collection, question, k=k, scope=scope, filters=filters, passages=passages, turns=turns
+        )
+
+    def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer as it comes about: every sentence cited, or a refusal. Wrap it in `contextlib.aclosing`."""
+        return self._asking.answer(question)
 
     async def ask(
         self,
@@ -139,47 +159,25 @@ class Footnote(Intake):
         passages: PassagePolicy | None = None,
         turns: Sequence[Turn] = (),
     ) -> Answer:
-        """Answer a question from a collection, every sentence cited, or refuse.
-
-        `turns`: the conversation so far, oldest first. With a language model the question is made to stand alone, and
-        answered as such; without one it is taken as it is.
-        """
-        question, k = check_question(question), check_k(k)
-        found = await find_readable_collection(self.database, collection, scope=scope)
-        words = await self._find_words(question, turns, found)
-        queries = SearchQueries.of(question) if words is None else words.queries
-        hits = await self.searcher.search(
-            found, queries, k=k, scope=scope, filters=filters, passages=passages
+        """The whole answer to a question that is put as to `prepare`."""
+        prepared = await self.prepare(
+            collection, question, k=k, scope=scope, filters=filters, passages=passages, turns=turns
         )
-        answer = await answer_question(
-            queries.question,
-            hits,
+        async with aclosing(self.answer(prepared)) as events:
+            return await whole(events)
+
+    @property
+    def _asking(self) -> Asking:
+        method = self.settings.queries.rewrite
+        return Asking(
+            database=self.database,
+            searcher=self.searcher,
             scorer=self.scoring,
             llm=self.llm,
-            allow_outside=found.allow_outside,
             policy=self.answer_policy,
-            gap_texts=await self._gap_texts(hits),
+            rewrite=None if method == "off" else method,
+            rewrite_policy=rewrite_policy(self.settings),
         )
-        return replace(answer, searched=words)
-
-    async def _find_words(
-        self, question: str, turns: Sequence[Turn], collection: Collection
-    ) -> Rewriting | None:
-        method = self.settings.queries.rewrite
-        return await find_words(
-            question,
-            turns,
-            None if method == "off" else method,
-            llm=self.llm,
-            allow_outside=collection.allow_outside,
-            policy=rewrite_policy(self.settings),
-        )
-
-    async def _gap_texts(self, hits: Sequence[Hit]) -> GapTexts:
-        """What stands between neighbouring hits, for a language model to read them as one passage."""
-        if self.llm is None:
-            return NO_GAPS
-        return await read_gaps(self.database, gaps_between([hit.passage for hit in hits]))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from generation.answers import Answer
+from service.asking import DEFAULT_K
 from service.cli.display import print_json, show_answer, show_found
 from service.cli.narrowing import (
     MaxPerDocumentOption,
@@ -20,7 +21,7 @@ from service.cli.narrowing import (
 from service.cli.options import CollectionOption, JsonOption, scope_of, with_footnote
 from service.shapes import found_as_json
 from service.specs import passage_policy
-from service.wiring import DEFAULT_K, Footnote, Found
+from service.wiring import Footnote, Found
 
 AsOption = Annotated[
     str | None,

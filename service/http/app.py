@@ -17,14 +17,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from retrieval.errors import ConfigurationError
+from service.http.broadcast import BroadcastPolicy
+from service.http.broadcasts import Broadcasts
 from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
 from service.http.limits import BodyLimit
 from service.http.parts import Parts
 from service.http.patience import Patience
-from service.http.problems import install_problems
+from service.http.problems import install_problems, problem_in_stream
 from service.http.readiness import ReadinessCheck
-from service.http.routes import ask, documents, health, search
+from service.http.routes import answers, ask, documents, health, search
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
@@ -34,6 +36,8 @@ from service.wiring import Footnote, open_footnote
 
 MAX_BODY_BYTES = 1024 * 1024
 _DRAIN_S = 30
+_DRAIN_ANSWERS_S = 25
+"""Of those, for answers that are told as they come about: what is not complete then ends with an error event."""
 _DESCRIPTION = (
     "Answers questions from your own documents, every sentence with the exact place that supports it, or says that "
     "the sources do not answer. Every address under /v1 needs a key; errors are application/problem+json."
@@ -42,6 +46,8 @@ _DESCRIPTION = (
 
 def create_app(
     open: Callable[[], AbstractAsyncContextManager[Footnote]],  # noqa: A002  # it opens
+    *,
+    broadcast_policy: BroadcastPolicy = BroadcastPolicy(),  # noqa: B008  # it is frozen
 ) -> FastAPI:
     """The app. `open` is entered when it starts and left when it stops."""
     metrics = Metrics()
@@ -53,6 +59,7 @@ def create_app(
             open() as footnote,
             Patience() as patience,
             IndexWatch(footnote.database, footnote.store) as watch,
+            Broadcasts(broadcast_policy, describe=problem_in_stream) as broadcasts,
         ):
             app.state.parts = Parts(
                 footnote=footnote,
@@ -60,6 +67,7 @@ def create_app(
                 figures=Figures(footnote.database, patience),
                 watch=watch,
                 readiness=ReadinessCheck(footnote, patience),
+                broadcasts=broadcasts,
                 version=version,
             )
             yield
@@ -74,7 +82,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    for room in (ask, search, documents, health):
+    for room in (ask, answers, search, documents, health):
         app.include_router(room.router)
     install_problems(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -128,9 +136,10 @@ class _Server(uvicorn.Server):
     """uvicorn, but it says in a sentence what it does, and SIGTERM is a way to end well (status 0)."""
 
     def __init__(self, footnote: Footnote, greeting: str, report: Report) -> None:
+        self._app = create_app(lambda: contextlib.nullcontext(footnote))
         super().__init__(
             uvicorn.Config(
-                create_app(lambda: contextlib.nullcontext(footnote)),
+                self._app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -158,7 +167,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._report(f"Footnote is stopping: what runs is finished, within {_DRAIN_S} s.")
-        await super().shutdown(sockets)
+        parts: Parts = self._app.state.parts
+        await asyncio.gather(parts.broadcasts.drain(within_s=_DRAIN_ANSWERS_S), super().shutdown(sockets))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -42,12 +42,18 @@ def keyed_router(tag: str) -> APIRouter:
     return APIRouter(route_class=KeyedRoute, dependencies=[Security(_BEARER)], tags=[tag])
 
 
+def key_of(request: Request) -> ApiKey:
+    """The key of the caller of a `KeyedRoute`."""
+    key: ApiKey = request.state.key
+    return key
+
+
 def caller_of(request: Request) -> Scope:
     """What the caller of a `KeyedRoute` may see."""
-    key: ApiKey = request.state.key
-    return key.scope
+    return key_of(request).scope
 
 
+CallersKey = Annotated[ApiKey, Depends(key_of)]
 Caller = Annotated[Scope, Depends(caller_of)]
 
 

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from service.http.problems import MEDIA_TYPE
-from service.http.responses import ProblemBody
+from service.http.responses import EVENTS_EXAMPLE, ProblemBody
+from service.http.sse import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 
 _WHEN = {
     400: "The body is not JSON, or the cursor is broken.",
@@ -25,8 +26,26 @@ _WHEN = {
     503: "The database or a model is away; `Retry-After` says when to try again.",
     504: "The language model took too long.",
 }
+EVENTS: dict[str, Any] = {
+    EVENTS_MEDIA_TYPE: {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events, each with an id: `started` (`answer_id`), `retrieved` (`looked_at`), "
+            "`delta` (`text`: provisional), `citation` (`number` and a citation), `sentence` (`number` and a sentence: "
+            "final), `dropped` (a sentence that nothing supports), `usage`, `done` (the body that is sent without "
+            "`stream`), or `error` (a problem). `settled` is how much of the deltas' text, in code points, is decided. "
+            "Lines that begin with a colon keep the connection alive.",
+        },
+        "example": EVENTS_EXAMPLE,
+    }
+}
 ALWAYS = (401, 422, 500, 503)
 WITH_BODY = (400, 413, 415)
+
+
+def answered() -> dict[str, Any]:
+    """The 200 of a route that answers whole or as a stream of events."""
+    return {"description": "The answer; with `stream` as events.", "content": EVENTS}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.http.broadcasts import Broadcasts
 from service.http.readiness import ReadinessCheck
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.wiring import Footnote
@@ -21,6 +22,7 @@ class Parts:
     figures: Figures
     watch: IndexWatch
     readiness: ReadinessCheck
+    broadcasts: Broadcasts
     version: str
 
 

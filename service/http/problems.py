@@ -38,6 +38,12 @@ from retrieval.errors import (
     ModelError,
     NotFoundError,
 )
+from service.http.broadcast import (
+    AnswerStoppedError,
+    AnswerTooLongError,
+    ServiceStoppingError,
+    TooManyAnswersError,
+)
 from service.http.cursors import CursorError
 from service.logs import REQUEST_ID
 
@@ -101,12 +107,16 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
         ),
         NotFoundError: Kind(status=404, name="not-found", title="There is no such thing"),
         ErasedError: Kind(status=410, name="erased", title="The document was deleted"),
+        AnswerStoppedError: Kind(status=409, name="answer-stopped", title="The answer was stopped"),
         InvalidRequestError: Kind(status=422, name="invalid-request", title="The request cannot be met"),
         ConfigurationError: Kind(
             status=500, name="misconfigured", title="The service is not configured rightly"
         ),
         IndexMismatchError: Kind(
             status=500, name="index-mismatch", title="The index does not fit the configured embedder"
+        ),
+        AnswerTooLongError: Kind(
+            status=500, name="answer-too-long", title="The answer is too long to be streamed"
         ),
         LLMError: Kind(status=502, name="llm-failed", title="The language model failed"),
         LLMRejectedError: Kind(
@@ -120,6 +130,12 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
         ),
         LLMTimeoutError: Kind(
             status=504, name="llm-timeout", title="The language model took too long", headers=_RETRY
+        ),
+        ServiceStoppingError: Kind(
+            status=503, name="stopping", title="The service is stopping", headers=_RETRY
+        ),
+        TooManyAnswersError: Kind(
+            status=503, name="too-many-answers", title="Too many answers are being told", headers=_RETRY
         ),
         DatabaseUnavailableError: Kind(
             status=503,
@@ -170,19 +186,33 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response that tells of a problem."""
-    content: dict[str, Any] = {
-        "type": _TYPE + kind.name,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": detail,
-        "instance": quote(request.scope["path"])[:_LONGEST_INSTANCE],
-        "request_id": REQUEST_ID.get(),
-    }
+    content = _shape(kind, detail, path=request.scope["path"])
     if errors:
         content["errors"] = list(errors)
     return JSONResponse(
         content, status_code=kind.status, headers={**kind.headers, **(headers or {})}, media_type=MEDIA_TYPE
     )
+
+
+def _shape(kind: Kind, detail: str, *, path: str) -> dict[str, Any]:
+    return {
+        "type": _TYPE + kind.name,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": quote(path)[:_LONGEST_INSTANCE],
+        "request_id": REQUEST_ID.get(),
+    }
+
+
+def problem_in_stream(error: Exception, *, path: str) -> dict[str, Any]:
+    """The body that tells of a problem where the response has begun: what goes wrong in the middle of an answer."""
+    if isinstance(error, FootnoteError):
+        kind = kind_of(error)
+        _log(error, kind)
+        return _shape(kind, kind.detail or str(error), path=path)
+    logger.error("a fault that nobody foresaw, in the middle of an answer", exc_info=error)
+    return _shape(_FAULT, _FAULT.detail or "", path=path)
 
 
 def fault(request: Request) -> Response:
@@ -200,10 +230,16 @@ def install_problems(app: FastAPI) -> None:
 async def _on_footnote_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, FootnoteError)
     kind = kind_of(exc)
+    _log(exc, kind)
+    return problem(request, kind, kind.detail or str(exc))
+
+
+def _log(error: FootnoteError, kind: Kind) -> None:
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # A model's failure has a cause that only its traceback tells; the others say all in their message.
-        logger.error("%s: %s", type(exc).__name__, exc, exc_info=exc if isinstance(exc, ModelError) else None)
-    return problem(request, kind, kind.detail or str(exc))
+        logger.error(
+            "%s: %s", type(error).__name__, error, exc_info=error if isinstance(error, ModelError) else None
+        )
 
 
 async def _on_wrong_shape(request: Request, exc: Exception) -> Response:

@@ -17,8 +17,8 @@ from retrieval.collections import NAME
 from retrieval.errors import InvalidRequestError
 from retrieval.filters import MAX_MEDIA_TYPES, MAX_PATH_CHARACTERS, MAX_PATHS, NO_FILTERS, Filters
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
+from service.asking import DEFAULT_K
 from service.moments import read_time
-from service.wiring import DEFAULT_K
 
 MAX_TURNS = 50
 MAX_ANSWER_CHARACTERS = 50_000
@@ -146,6 +146,7 @@ class AskRequest(_SearchRequest):
                     ],
                     "filters": _FILTERS,
                 },
+                {"question": "How long is parental leave?", "stream": True},
             ]
         }
     )
@@ -159,6 +160,10 @@ class AskRequest(_SearchRequest):
             "the question stand alone; without one it is taken as it is.",
         ),
     ] = []
+    stream: Annotated[
+        bool,
+        Field(description="Whether the answer is told as it comes about, as server-sent events."),
+    ] = False
 
 
 class SearchRequest(_SearchRequest):

@@ -6,6 +6,7 @@ what that is, and a test holds them to it.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -71,6 +72,21 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "usage": {"prompt_tokens": 0, "completion_tokens": 0, "estimated": False},
     "dropped": 0,
 }
+EVENTS_EXAMPLE = "\n".join(
+    f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n"
+    for number, (name, data) in enumerate(
+        (
+            ("started", {"answer_id": "6f0f7c0e-0e0e-4d55-9f3e-6f0b6a1f7f5d"}),
+            ("retrieved", {"looked_at": ANSWER_EXAMPLE["looked_at"]}),
+            ("delta", {"text": "Parents may take up to 24 weeks of paid parental leave."}),
+            ("citation", {"number": 0, **_CITATION}),
+            ("sentence", {"number": 0, **ANSWER_EXAMPLE["sentences"][0], "separator": "", "settled": 55}),
+            ("usage", ANSWER_EXAMPLE["usage"]),
+            ("done", ANSWER_EXAMPLE),
+        ),
+        start=1,
+    )
+)
 DOCUMENT_EXAMPLE: dict[str, Any] = {
     "id": _DOCUMENT,
     "collection": "default",

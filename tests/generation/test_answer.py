@@ -11,9 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from generation.answer import answer_question
+from generation.answer import answer_question, stream_answer
 from generation.answers import REFUSAL, Answer, AnswerPolicy
 from generation.errors import LLMUnavailableError, OutsideNotAllowedError
+from generation.events import (
+    CitationAdded,
+    Delta,
+    Done,
+    Retrieved,
+    SentenceChecked,
+    SentenceDropped,
+    UsageReported,
+)
 from generation.llms import LLM, TextDelta
 from generation.llms.scripted import ScriptedLLM
 from retrieval.batching import ScoringBatcher
@@ -253,6 +262,62 @@ async def test_lists_keep_their_shape(scorer: ScoringBatcher) -> None:
     )
     answer = await ask(scorer, llm=llm)
     assert answer.answer == "- Birth parents have 26 weeks of leave\n- The other parent has 6 weeks of leave"
+
+
+async def test_one_unsupported_sentence_has_the_whole_answer_refused_where_the_policy_says_so(
+    scorer: ScoringBatcher,
+) -> None:
+    supported = "The other parent has 6 weeks of leave [1]."
+    llm = ScriptedLLM(f"{supported} The other parent has 12 weeks of leave in Japan [1].")
+    answer = await ask(scorer, llm=llm, unsupported="refuse")
+    assert (answer.status, answer.dropped, answer.sentences) == ("refused", 1, ())
+    assert (answer.missing or "").startswith(
+        "The language model wrote 2 sentences, and no passage supports one of them"
+    )
+    assert (await ask(scorer, llm=ScriptedLLM(supported), unsupported="refuse")).status == "answered"
+
+
+@pytest.mark.parametrize("unsupported", ["drop", "mark", "refuse"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The other parent has 6 weeks of leave [1]. The other parent has 12 weeks of leave in Japan [1].",
+        "Dogs are welcome [1]. The other parent has 6 weeks of leave [1].\nMISSING: the rest.",
+        "Dogs are welcome [1].",
+        "NOT_IN_SOURCES",
+        None,
+    ],
+)
+async def test_what_is_told_on_the_way_is_what_the_whole_answer_says(
+    scorer: ScoringBatcher, said: str | None, unsupported: Any
+) -> None:
+    llm = None if said is None else ScriptedLLM(*said)
+    events = [
+        event
+        async for event in stream_answer(
+            QUESTION,
+            HITS,
+            scorer=scorer,
+            llm=llm,
+            allow_outside=False,
+            policy=AnswerPolicy(unsupported=unsupported),
+        )
+    ]
+    whole = await ask(scorer, llm=llm, unsupported=unsupported)
+    first, *between, usage, done = events
+    assert done == Done(answer=whole)
+    assert first == Retrieved(looked_at=whole.looked_at)
+    assert usage == UsageReported(usage=whole.usage)
+    told = [event.sentence for event in between if isinstance(event, SentenceChecked)]
+    assert tuple(told) == whole.sentences
+    assert tuple(event.citation for event in between if isinstance(event, CitationAdded)) == whole.citations
+    assert sum(isinstance(event, SentenceDropped) for event in between) == whole.dropped
+    written = "".join(event.text for event in between if isinstance(event, Delta))
+    for event in between:
+        if isinstance(event, SentenceChecked):
+            assert written[: event.settled].endswith(event.sentence.text)
+    if llm is None:
+        assert written == whole.answer
 
 
 async def test_an_outside_model_gets_nothing_unless_the_collection_allows_it(scorer: ScoringBatcher) -> None:

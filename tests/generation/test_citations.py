@@ -68,6 +68,18 @@ def read(text: str, *, offered: int = 4, sizes: list[int] | None = None) -> Cite
     return result
 
 
+def written(text: str, *, offered: int = 4, sizes: list[int] | None = None) -> str:
+    """The clean text as it is given out while `text` is read in pieces of the given sizes."""
+    reader = CitationReader(offered)
+    given = ""
+    for size in [*(sizes or []), len(text)]:
+        reader.feed(text[:size])
+        given += reader.new_text()
+        text = text[size:]
+    reader.finish()
+    return given + reader.new_text()
+
+
 def said(text: str, offered: int = 4) -> list[tuple[str, tuple[int, ...]]]:
     return [(sentence.text, sentence.passages) for sentence in read(text, offered=offered).sentences]
 
@@ -77,6 +89,27 @@ def said(text: str, offered: int = 4) -> list[tuple[str, tuple[int, ...]]]:
 @example("<think>hm</think> Yes [1].", [3, 3, 3, 3])
 def test_any_split_of_the_stream_gives_the_same_result(text: str, sizes: list[int]) -> None:
     assert read(text, sizes=sizes) == read(text) == read(text, sizes=[1] * len(text))
+
+
+@given(STREAMS, st.lists(st.integers(min_value=0, max_value=7), max_size=60))
+@example("NOT_IN_SOURCES", [1] * 14)
+@example("It is 16 weeks [1].\nMISSING: the rest", [1] * 40)
+def test_the_text_given_out_on_the_way_is_the_same_for_any_split_and_ends_with_each_sentence(
+    text: str, sizes: list[int]
+) -> None:
+    whole = written(text)
+    assert written(text, sizes=sizes) == whole == written(text, sizes=[1] * len(text))
+    ends = [sentence.written for sentence in read(text).sentences]
+    assert ends == sorted(ends)
+    for sentence in read(text).sentences:
+        assert " ".join(whole[: sentence.written].split()).endswith(sentence.text)
+
+
+def test_markers_and_what_the_prompt_asks_for_are_not_given_out_as_text() -> None:
+    text = "It is 16 weeks [1]. Some more [2].\n**MISSING:** whether it can be split."
+    assert written(text, sizes=[1] * len(text)) == "It is 16 weeks. Some more."
+    assert written("NOT_IN_SOURCES") == ""
+    assert written("<think>Hm.</think>\nNot in doubt [1].") == "Not in doubt."
 
 
 @given(STREAMS, st.integers(min_value=0, max_value=3))

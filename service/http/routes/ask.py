@@ -1,14 +1,22 @@
-"""POST /v1/ask: a question answered, every sentence cited, or refused."""
+"""POST /v1/ask: a question answered, every sentence cited, or refused; whole, or as a stream of events."""
 
 from __future__ import annotations
 
-from fastapi.responses import JSONResponse
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-from service.http.auth import Caller, keyed_router
-from service.http.describing import ALWAYS, WITH_BODY, problems
-from service.http.parts import PartsOf
+from fastapi import Request
+from fastapi.responses import Response
+
+from generation.answer import whole
+from generation.events import AnswerEvent, Done
+from service.http.auth import CallersKey, keyed_router
+from service.http.describing import ALWAYS, WITH_BODY, answered, problems
+from service.http.parts import Parts, PartsOf
+from service.http.presence import nobody_there, while_there
 from service.http.requests import AskRequest
 from service.http.responses import AnswerBody
+from service.http.sse import EventStream, as_data
 from service.specs import passage_policy
 
 router = keyed_router("answers")
@@ -18,19 +26,41 @@ router = keyed_router("answers")
     "/v1/ask",
     summary="Ask a question",
     response_model=AnswerBody,
-    responses=problems(*ALWAYS, *WITH_BODY, 403, 404, 502, 504),
+    responses={200: answered(), **problems(*ALWAYS, *WITH_BODY, 403, 404, 502, 504)},
 )
-async def ask(asked: AskRequest, parts: PartsOf, caller: Caller) -> JSONResponse:
-    """Answer a question from a collection. One that the collection does not answer is refused, with status 200."""
+async def ask(asked: AskRequest, request: Request, parts: PartsOf, key: CallersKey) -> Response:
+    """Answer a question from a collection. One that the collection does not answer is refused, with status 200.
+
+    With `stream`, what is wrong with the question is still a problem with its status; what goes wrong afterwards is an
+    `error` event. Whoever leaves without `stream` has the work for the answer cancelled.
+    """
     footnote = parts.footnote
-    answer = await footnote.ask(
+    question = await footnote.prepare(
         asked.collection,
         asked.question,
         k=asked.k,
-        scope=caller,
+        scope=key.scope,
         filters=asked.chosen(),
         passages=passage_policy(footnote.settings, max_per_document=asked.max_per_document),
         turns=[turn.turn() for turn in asked.turns],
     )
-    parts.metrics.answered(answer.status, dropped=answer.dropped)
-    return JSONResponse(answer.as_json())
+    events = _counted(footnote.answer(question), parts)
+    if asked.stream:
+        broadcast = parts.broadcasts.start(events, owner=key.id)
+        return EventStream(broadcast.listen(0), send_timeout_s=parts.broadcasts.policy.send_timeout_s)
+    async with aclosing(events):
+        answer = await while_there(request, whole(events))
+    if answer is None:
+        return nobody_there()
+    return Response(as_data(answer.as_json()), media_type="application/json")
+
+
+async def _counted(
+    events: AsyncGenerator[AnswerEvent, None], parts: Parts
+) -> AsyncGenerator[AnswerEvent, None]:
+    """The same events; a whole answer is counted."""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Done):
+                parts.metrics.answered(event.answer.status, dropped=event.answer.dropped)
+            yield event

@@ -9,22 +9,21 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from retrieval.errors import ConfigurationError
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, find_weights
-from service.http.app import create_app, serve
+from service.http.app import serve
 from service.keys import create_key
 from service.settings import Settings
 from service.wiring import Footnote
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document, open_house
 from tests.service.http.line import open_line
+from tests.service.http.wire import on_the_wire
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
@@ -35,32 +34,6 @@ sys.exit(serve(load_settings(), host="127.0.0.1", port=int(sys.argv[1]), log_sty
 """
 
 
-class _Quiet(uvicorn.Server):
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[str]:
-        """Runs it in this process, without taking its signals."""
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            task = asyncio.create_task(self._serve([listener]))
-            while not self.started:  # noqa: ASYNC110  # uvicorn has no event for it
-                await asyncio.sleep(0.01)
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            finally:
-                self.should_exit = True
-                await task
-
-
-@asynccontextmanager
-async def _on_the_wire(footnote: Footnote) -> AsyncIterator[httpx.AsyncClient]:
-    key = (await create_key(footnote.database, name="wire", principals=[])).key
-    server = _Quiet(uvicorn.Config(create_app(lambda: nullcontext(footnote)), log_config=None))
-    async with (
-        server.running() as address,
-        httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {key}"}) as client,
-    ):
-        yield client
-
-
 async def test_a_body_that_is_too_large_is_refused_on_the_wire_whether_announced_or_not(
     footnote: Footnote,
 ) -> None:
@@ -68,7 +41,8 @@ async def test_a_body_that_is_too_large_is_refused_on_the_wire_whether_announced
         for _ in range(40):
             yield b" " * 65_536
 
-    async with _on_the_wire(footnote) as client:
+    async with on_the_wire(footnote) as wired:
+        client = wired.client
         for content in (b" " * 2_000_000, pieces()):
             response = await client.post(
                 "/v1/ask", content=content, headers={"Content-Type": "application/json"}
