@@ -2,7 +2,8 @@
 
     exact_match, f1       of the answer's words against the answer that counts as right which they fit best, in SQuAD's
                           normalisation (Rajpurkar et al., "SQuAD: 100,000+ Questions for Machine Comprehension of
-                          Text", 2016): no case, punctuation or articles. Answers of whole sentences score low on both.
+                          Text", 2016): no case, punctuation or articles. Of the short answer where there is one; an
+                          answer of whole sentences scores low on both.
     answer_quoted         the answer that counts as right stands within a quote of the answer, where its place is known
                           at that very place, else word for word in a quote from a document that holds it
     citation_precision    share of the citations that are of a document that holds the answer
@@ -113,7 +114,7 @@ def score_answer(
     refused = answer.status == "refused"
     values: dict[str, float] = {}
     if question.answerable and question.answers:
-        said = "" if refused else answer.answer
+        said = "" if refused else answer.answer if answer.short is None else answer.short.text
         values["exact_match"] = max(float(_words(said) == _words(right)) for right in question.answers)
         values["f1"] = max(_f1(said, right) for right in question.answers)
         values["answer_quoted"] = float(_is_quoted(question, answer.citations, ids))

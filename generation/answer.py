@@ -13,18 +13,28 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from generation.answers import EXTRACTIVE_MODEL, NO_USAGE, Answer, AnswerPolicy, CheckedSentence, LookedAt
+from generation.answers import (
+    EXTRACTIVE_MODEL,
+    NO_USAGE,
+    Answer,
+    AnswerPolicy,
+    CheckedSentence,
+    Citation,
+    LookedAt,
+    ShortAnswer,
+)
 from generation.citations import CitedSentence
 from generation.context import NumberedPassage, choose_context, texts_to_count
 from generation.counting import counted
 from generation.draft import Draft
 from generation.events import AnswerEvent, Delta, Done, Retrieved, UsageReported
 from generation.evidence import looked_at, weigh
-from generation.extract import extract
+from generation.extract import best_place, extract
 from generation.llms import LLM, Usage
 from generation.permission import permitted
 from generation.prompt import build_prompt
 from generation.reasons import NO_SENTENCE, left_open, no_answer, not_wholly_supported, too_weak
+from generation.spans import Span, find_span
 from generation.support import check_support
 from generation.writing import Checked, Said, write_checked
 from retrieval.neighbours import NO_GAPS, GapTexts
@@ -93,7 +103,10 @@ async def stream_answer(
             yield event
         return
     if llm is None:
-        for event in _quote(extract(evidence, policy=policy), result):
+        quoted = extract(evidence, policy=policy)
+        best = best_place(evidence) if quoted else None
+        span = None if best is None else await find_span(question, best.quote, scorer)
+        for event in _quote(quoted, result, best, span):
             yield event
         return
     count = await counted(texts_to_count(evidence), llm)
@@ -123,7 +136,9 @@ class _Result:
             dropped=dropped,
         )
 
-    def answered(self, draft: Draft, *, missing: str | None, usage: Usage = NO_USAGE) -> Answer:
+    def answered(
+        self, draft: Draft, *, missing: str | None, usage: Usage = NO_USAGE, short: ShortAnswer | None = None
+    ) -> Answer:
         return Answer(
             status="partial" if missing else "answered",
             sentences=draft.sentences,
@@ -133,6 +148,7 @@ class _Result:
             model=self.model,
             usage=usage,
             dropped=draft.dropped,
+            short=short,
         )
 
 
@@ -140,8 +156,10 @@ def _end(answer: Answer) -> tuple[AnswerEvent, ...]:
     return UsageReported(usage=answer.usage), Done(answer=answer)
 
 
-def _quote(quoted: Sequence[CheckedSentence], result: _Result) -> list[AnswerEvent]:
-    """The sources' own sentences: written and checked at once."""
+def _quote(
+    quoted: Sequence[CheckedSentence], result: _Result, best: Citation | None, span: Span | None
+) -> list[AnswerEvent]:
+    """The sources' own sentences: written and checked at once. `span`: of the best one, what was asked for."""
     if not quoted:
         return [*_end(result.refused(NO_SENTENCE))]
     draft, written = Draft("drop"), 0
@@ -150,7 +168,15 @@ def _quote(quoted: Sequence[CheckedSentence], result: _Result) -> list[AnswerEve
         text = sentence.separator + sentence.text if written else sentence.text
         written += len(text)
         events += [Delta(text=text), *draft.add(sentence, written)]
-    return [*events, *_end(result.answered(draft, missing=None))]
+    short = None
+    if best is not None and span is not None and best in draft.citations:
+        short = ShortAnswer(
+            text=span.text,
+            citation=draft.citations.index(best),
+            char_start=best.char_start + span.start,
+            char_end=best.char_start + span.end,
+        )
+    return [*events, *_end(result.answered(draft, missing=None, short=short))]
 
 
 async def _word(

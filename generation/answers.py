@@ -135,6 +135,24 @@ class AnswerSentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShortAnswer:
+    """The name, number or date that was asked for, within the quote of a citation, with its place in the revision."""
+
+    text: str
+    citation: int
+    char_start: int
+    char_end: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "citation": self.citation,
+            "char_start": self.char_start,
+            "char_end": self.char_end,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookedAt:
     """A place that was read for the answer, with its evidence score (0..1)."""
 
@@ -187,6 +205,7 @@ class Answer:
     looked_at: best first, one entry a document and page.
     usage: of wording the answer; that of finding words to search for is in `searched`.
     dropped: how many sentences were left out because nothing supports them.
+    short: the name, number or date that was asked for, where it stands in a quote and just one can be meant.
     searched: what was searched for and answered, where other words for the question were looked for.
     """
 
@@ -198,6 +217,7 @@ class Answer:
     model: str
     usage: Usage
     dropped: int = 0
+    short: ShortAnswer | None = None
     searched: Rewriting | None = None
 
     @property
@@ -220,6 +240,7 @@ class Answer:
             "model": self.model,
             "usage": usage_as_json(self.usage),
             "dropped": self.dropped,
+            "short": None if self.short is None else self.short.as_json(),
         }
         return shape if self.searched is None else shape | {"searched": self.searched.as_json()}
 

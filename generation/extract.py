@@ -22,14 +22,7 @@ is then within the quotes for 0.89 of the questions with 1.5 sentences a questio
 
 def extract(evidence: Sequence[Evidence], *, policy: AnswerPolicy) -> tuple[CheckedSentence, ...]:
     """The sentences that answer best, in reading order: documents by their best evidence, sentences as they stand."""
-    ranked = sorted(
-        (
-            (read.logit + _PASSAGE_WEIGHT * piece.logit, rank, piece.passage, read)
-            for rank, piece in enumerate(evidence)
-            for read in piece.sentences
-        ),
-        key=lambda item: -item[0],
-    )
+    ranked = _ranked(evidence)
     chosen: list[tuple[int, Passage, ReadSentence]] = []
     for score, rank, passage, read in ranked:
         if len(chosen) == policy.max_sentences or score < ranked[0][0] - _MARGIN:
@@ -37,6 +30,24 @@ def extract(evidence: Sequence[Evidence], *, policy: AnswerPolicy) -> tuple[Chec
         if not any(_same(passage, read, other, known) for _, other, known in chosen):
             chosen.append((rank, passage, read))
     return tuple(_quoted(passage, read) for passage, read in _in_reading_order(chosen))
+
+
+def best_place(evidence: Sequence[Evidence]) -> Citation:
+    """Where the sentence stands that answers best; there is one that was read. It is among those of `extract`."""
+    _, _, passage, read = _ranked(evidence)[0]
+    return Citation.of(passage, read.sentence.start, read.sentence.end)
+
+
+def _ranked(evidence: Sequence[Evidence]) -> list[tuple[float, int, Passage, ReadSentence]]:
+    """All sentences that were read, best first, each with its score, the rank of its passage, and the passage."""
+    return sorted(
+        (
+            (read.logit + _PASSAGE_WEIGHT * piece.logit, rank, piece.passage, read)
+            for rank, piece in enumerate(evidence)
+            for read in piece.sentences
+        ),
+        key=lambda item: -item[0],
+    )
 
 
 def _same(passage: Passage, read: ReadSentence, other: Passage, known: ReadSentence) -> bool:

@@ -250,6 +250,8 @@ def show_answer(answer: Answer) -> None:
         for looked in answer.looked_at:
             console.print(f"  {_place(looked.path, looked.page)}  ({looked.score:.2f})", markup=False)
         return
+    if answer.short is not None:
+        console.print(answer.short.text, markup=False, style="bold")
     for sentence in answer.sentences:
         marks = "".join(f"[{number + 1}]" for number in sentence.citations)
         doubt = "" if sentence.supported else "  (not supported by the sources)"

@@ -71,6 +71,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "model": "extractive",
     "usage": {"prompt_tokens": 0, "completion_tokens": 0, "estimated": False},
     "dropped": 0,
+    "short": {"text": "24", "citation": 0, "char_start": 234, "char_end": 236},
 }
 EVENTS_EXAMPLE = "\n".join(
     f"id: {number}\nevent: {name}\ndata: {json.dumps(data)}\n"
@@ -164,6 +165,15 @@ class SearchedBody(_Body):
     usage: UsageBody
 
 
+class ShortAnswerBody(_Body):
+    """The name, number or date that was asked for, within the quote of a citation (0-based index)."""
+
+    text: str
+    citation: int
+    char_start: int
+    char_end: int
+
+
 class AnswerBody(_Body):
     """An answer, every sentence with its citations, or a refusal with what was looked at.
 
@@ -184,6 +194,7 @@ class AnswerBody(_Body):
     model: str
     usage: UsageBody
     dropped: int
+    short: ShortAnswerBody | None
     searched: SearchedBody | None = None
 
 

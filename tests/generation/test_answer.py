@@ -90,6 +90,14 @@ async def test_without_a_model_the_answer_is_the_source_s_own_sentence(scorer: S
     assert answer.usage.completion_tokens == 0
 
 
+async def test_the_number_that_was_asked_for_is_shown_at_its_place(scorer: ScoringBatcher) -> None:
+    answer = await ask(scorer, question="How many weeks of leave does the other parent have?")
+    assert answer.short is not None
+    assert (answer.short.text, answer.citations[answer.short.citation].page) == ("6", 1)
+    assert REVISION[answer.short.char_start : answer.short.char_end] == "6"
+    assert (await ask(scorer, question="May the other parent take leave?")).short is None
+
+
 async def test_the_json_is_the_documented_shape(scorer: ScoringBatcher) -> None:
     shape = json.loads(json.dumps((await ask(scorer)).as_json()))
     assert list(shape) == [
@@ -104,6 +112,7 @@ async def test_the_json_is_the_documented_shape(scorer: ScoringBatcher) -> None:
             "model",
             "usage",
             "dropped",
+            "short",
         )
     ]
     assert shape["answered"] is True
