@@ -7,13 +7,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "deploy" / "llm.Dockerfile").read_text(encoding="utf-8")
 
 
 def test_images_are_pinned_to_a_release() -> None:
-    images = re.findall(r"image: (\S+)", COMPOSE)
-    assert len(images) == 2
+    images = re.findall(r"image: (\S+)", COMPOSE) + re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(images) == 3
     for image in images:
-        assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+(-[\w.-]+)?", image), image
+        assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+(-[\w.-]+)?", image), image
 
 
 def test_no_secret_has_a_default() -> None:
@@ -22,18 +23,21 @@ def test_no_secret_has_a_default() -> None:
         "POSTGRES_PASSWORD",
         "QDRANT_API_KEY",
         "QDRANT__SERVICE__API_KEY",
+        "LLM_API_KEY",
+        "FOOTNOTE_LLM__API_KEY",
     }
     # Where Compose cannot insist, because the service may not be wanted, its container does.
     assert {name for name, kind, _ in secrets if kind == ":?"} == {
         "POSTGRES_PASSWORD",
         "QDRANT__SERVICE__API_KEY",
+        "FOOTNOTE_LLM__API_KEY",
     }
     assert all(not default for _, kind, default in secrets if kind == "-")
 
 
 def test_ports_are_those_of_this_machine_alone() -> None:
     ports = re.findall(r'- "([^"]*:\d+)"', COMPOSE)
-    assert len(ports) == 2
+    assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

@@ -25,6 +25,7 @@ from service.cli import (
     evaluating,
     indexes,
     ingesting,
+    llms,
     reindexing,
     serving,
     sources,
@@ -64,6 +65,7 @@ doctoring.register(app)
 evaluating.register(app)
 reindexing.register(app)
 indexes.register(app)
+llms.register(app)
 admin.register(app)
 
 

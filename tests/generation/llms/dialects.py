@@ -160,6 +160,11 @@ def whole(dialect: Dialect, *texts: str, end: End = "stop", with_usage: bool = T
 
 def llm_at(seen: Seen, dialect: Dialect, **changes: Any) -> LLM:
     """The model of `seen`'s server, with limits short enough for tests."""
+    return load_llm(spec_at(seen, dialect, **changes))
+
+
+def spec_at(seen: Seen, dialect: Dialect, **changes: Any) -> LLMSpec:
+    """What names that model."""
     settings: dict[str, Any] = {
         "kind": dialect.kind,
         "base_url": seen.base_url if dialect.kind == "openai_api" else seen.base_url.removesuffix("/v1"),
@@ -172,4 +177,4 @@ def llm_at(seen: Seen, dialect: Dialect, **changes: Any) -> LLM:
         "first_token_timeout_s": 5.0,
         "total_timeout_s": 5.0,
     }
-    return load_llm(LLMSpec(**{**settings, **changes}))
+    return LLMSpec(**{**settings, **changes})

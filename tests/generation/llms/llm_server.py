@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -84,8 +84,10 @@ def problem(status: int, message: str, **more: object) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def llm_server(*replies: Reply) -> AsyncIterator[Seen]:
-    """Serve `replies` in order, the last one again and again."""
+async def llm_server(
+    *replies: Reply, routes: Mapping[str, Callable[[], Reply]] | None = None
+) -> AsyncIterator[Seen]:
+    """Serve `replies` in order, the last one again and again; requests to the paths in `routes` get those replies."""
     seen = Seen()
     served = 0
 
@@ -93,6 +95,9 @@ async def llm_server(*replies: Reply) -> AsyncIterator[Seen]:
         nonlocal served
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if (route := (routes or {}).get(head.split()[1])) is not None:
+                await send(route(), reader, writer)
+                return
             length = next(
                 int(line.split(":")[1]) for line in head.lower().split("\r\n") if "content-length" in line
             )

@@ -1,6 +1,7 @@
-"""Write a Llama of two layers with random weights and a byte tokenizer into a folder: `python tiny_llama.py FOLDER`.
+"""Write a Llama of two layers with random weights, and an adapter to it: `python tiny_llama.py FOLDER`.
 
-Run by a Python that has transformers. What it says makes no sense, but a server serves it like any other model.
+Run by a Python that has transformers. FOLDER gets `model`, with a tokenizer whose tokens are bytes, and `adapter`. What
+they say makes no sense, but a server serves them like any other.
 """
 
 from __future__ import annotations
@@ -46,5 +47,24 @@ def write_model(folder: Path) -> None:
     (folder / "generation_config.json").write_text(json.dumps({"bos_token_id": 0, "eos_token_id": 1}))
 
 
+def write_adapter(folder: Path) -> None:
+    """A LoRA adapter of rank 8 to the model's queries and values."""
+    import safetensors.torch
+    import torch
+
+    folder.mkdir()
+    settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 16, "bias": "none"}
+    targets = ["q_proj", "v_proj"]
+    (folder / "adapter_config.json").write_text(json.dumps({**settings, "target_modules": targets}))
+    weights = {}
+    for layer in range(2):
+        for target in targets:
+            name = f"base_model.model.model.layers.{layer}.self_attn.{target}"
+            weights[f"{name}.lora_A.weight"] = torch.randn(8, 128, dtype=torch.bfloat16)
+            weights[f"{name}.lora_B.weight"] = torch.randn(128, 8, dtype=torch.bfloat16)
+    safetensors.torch.save_file(weights, folder / "adapter_model.safetensors")
+
+
 if __name__ == "__main__":
-    write_model(Path(sys.argv[1]))
+    write_model(Path(sys.argv[1]) / "model")
+    write_adapter(Path(sys.argv[1]) / "adapter")
