@@ -10,7 +10,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from generation.answer import stream_answer
-from generation.answers import AnswerPolicy, Rewriting
+from generation.answers import EXTRACTIVE_MODEL, AnswerPolicy, Rewriting
+from generation.caching import AnswerCache, answer_key
 from generation.events import AnswerEvent, Done, Retrieved
 from generation.llms import LLM
 from generation.permission import permitted
@@ -48,7 +49,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """What answering takes. `rewrite`: how questions are put into other words before a search, or None."""
+    """What answering takes.
+
+    rewrite: how questions are put into other words before a search, or None. cache: None where nothing is kept.
+    """
 
     database: Database
     searcher: Searcher
@@ -57,6 +61,7 @@ class Asking:
     policy: AnswerPolicy
     rewrite: RewriteMethod | None
     rewrite_policy: RewritePolicy
+    cache: AnswerCache | None
 
     async def prepare(
         self,
@@ -96,18 +101,37 @@ class Asking:
             filters=question.filters,
             passages=question.passages,
         )
+        async with aclosing(self._from(hits, queries.question, question)) as events:
+            async for event in events:
+                yield _with_words(event, words)
+
+    def _from(self, hits: Sequence[Hit], alone: str, question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer from these passages to the question as it stands alone: one that was made before, or made now."""
+        allow_outside = question.collection.allow_outside
+        llm = None if self.llm is None else permitted(self.llm, allow_outside=allow_outside)
+        if self.cache is None:
+            return self._make(alone, hits, llm, allow_outside=allow_outside)
+        return self.cache.stream(
+            answer_key(alone, question.turns, hits, llm=llm, policy=self.policy),
+            lambda: self._make(alone, hits, llm, allow_outside=allow_outside),
+            model=EXTRACTIVE_MODEL if llm is None else llm.model,
+        )
+
+    async def _make(
+        self, alone: str, hits: Sequence[Hit], llm: LLM | None, *, allow_outside: bool
+    ) -> AsyncGenerator[AnswerEvent, None]:
         events = stream_answer(
-            queries.question,
+            alone,
             hits,
             scorer=self.scorer,
-            llm=self.llm,
-            allow_outside=question.collection.allow_outside,
+            llm=llm,
+            allow_outside=allow_outside,
             policy=self.policy,
             gap_texts=await self._gap_texts(hits),
         )
         async with aclosing(events):
             async for event in events:
-                yield _with_words(event, words)
+                yield event
 
     async def find_words(
         self, question: str, turns: Sequence[Turn], collection: Collection

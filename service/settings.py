@@ -154,6 +154,14 @@ class QueriesSettings(_Section):
     timeout_s: Annotated[float, Field(gt=0)] = 10.0
 
 
+class CacheSettings(_Section):
+    """What is kept in memory of questions and answers; of nothing where the bytes are 0."""
+
+    answers_bytes: Annotated[int, Field(ge=0)] = 64 * 1024**2
+    query_vectors_bytes: Annotated[int, Field(ge=0)] = 16 * 1024**2
+    max_age_s: Annotated[float, Field(gt=0)] = 3600.0
+
+
 class ChunkingSettings(_Section):
     """How texts are cut (docs/chunking.md). Sizes are in the embedder's tokens."""
 
@@ -212,6 +220,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     llm: LlmSettings = LlmSettings()
     queries: QueriesSettings = QueriesSettings()
+    cache: CacheSettings = CacheSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()

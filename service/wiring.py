@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
+from generation.caching import AnswerCache
 from generation.events import AnswerEvent
 from generation.llms import LLM, load_llms
 from generation.rewriting import Turn
@@ -27,8 +28,10 @@ from retrieval.embedders import Embedder, load_embedder
 from retrieval.errors import DatabaseUnavailableError
 from retrieval.filters import NO_FILTERS, Filters
 from retrieval.indexes import ensure_index
+from retrieval.kept import Kept, KeptFigures
 from retrieval.passages import PassagePolicy
 from retrieval.queries import SearchQueries
+from retrieval.query_vectors import KeptVectors, RememberingEmbedder
 from retrieval.records import Hit, Scope
 from retrieval.rerankers import Reranker, load_reranker
 from retrieval.search import QueryEmbedder, Searcher, check_k, check_question
@@ -37,7 +40,7 @@ from service.asking import DEFAULT_K, Asking, Question
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
 from service.parsing import parser_policy
-from service.settings import Settings, runtime_directory
+from service.settings import CacheSettings, Settings, runtime_directory
 from service.specs import (
     Report,
     chunk_policy,
@@ -104,6 +107,8 @@ class Footnote(Intake):
     searcher: Searcher
     llm: LLM | None
     answer_policy: AnswerPolicy
+    answer_cache: AnswerCache | None = None
+    query_vectors: KeptVectors | None = None
 
     async def search(
         self,
@@ -177,7 +182,13 @@ class Footnote(Intake):
             policy=self.answer_policy,
             rewrite=None if method == "off" else method,
             rewrite_policy=rewrite_policy(self.settings),
+            cache=self.answer_cache,
         )
+
+    def cache_figures(self) -> dict[str, KeptFigures]:
+        """How often what is kept was of use, by what is kept."""
+        kept = {"answers": self.answer_cache, "query_vectors": self.query_vectors}
+        return {name: cache.figures() for name, cache in kept.items() if cache is not None}
 
 
 @asynccontextmanager
@@ -268,6 +279,7 @@ async def open_footnote(
         llm = load_llms(specs) if (specs := llm_specs(settings)) else None
         if llm is not None:
             stack.push_async_callback(llm.close)
+        query_vectors = _kept_vectors(settings.cache)
         yield Footnote(
             settings=settings,
             database=intake.database,
@@ -281,10 +293,28 @@ async def open_footnote(
                 database=intake.database,
                 store=intake.store,
                 embedder=intake.embedder,
-                query_embedder=watched(intake.embedding),
+                query_embedder=watched(
+                    intake.embedding
+                    if query_vectors is None
+                    else RememberingEmbedder(intake.embedding, intake.embedder.identity, query_vectors)
+                ),
                 reranker=scoring if settings.reranker.enabled else None,
                 policy=search_policy(settings),
             ),
             llm=llm,
             answer_policy=AnswerPolicy(),
+            answer_cache=_answer_cache(settings.cache),
+            query_vectors=query_vectors,
         )
+
+
+def _answer_cache(chosen: CacheSettings) -> AnswerCache | None:
+    if not chosen.answers_bytes:
+        return None
+    return AnswerCache(Kept(max_bytes=chosen.answers_bytes, max_age_s=chosen.max_age_s))
+
+
+def _kept_vectors(chosen: CacheSettings) -> KeptVectors | None:
+    if not chosen.query_vectors_bytes:
+        return None
+    return Kept(max_bytes=chosen.query_vectors_bytes, max_age_s=chosen.max_age_s)

@@ -61,6 +61,7 @@ def create_app(
             IndexWatch(footnote.database, footnote.store) as watch,
             Broadcasts(broadcast_policy, describe=problem_in_stream) as broadcasts,
         ):
+            metrics.caches.read = footnote.cache_figures
             app.state.parts = Parts(
                 footnote=footnote,
                 metrics=metrics,

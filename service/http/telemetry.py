@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -18,6 +19,7 @@ from ingest.failures import count_failures
 from retrieval.collections import find_collection, list_collections
 from retrieval.database import Database
 from retrieval.errors import DatabaseUnavailableError, FootnoteError
+from retrieval.kept import KeptFigures
 from retrieval.reconciling import Finding, IndexCounts, check_collection, check_strays
 from retrieval.stores import VectorStore
 from service.http.patience import Patience
@@ -64,6 +66,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._index = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.caches = CacheFigures()
+        self.registry.register(self.caches)
         self._requests = Counter(
             "footnote_requests",
             "Requests answered, by route, method and status.",
@@ -171,6 +175,31 @@ class Metrics:
         """The metrics in the format that fits an Accept header, and its media type."""
         encode, media_type = choose_encoder(accept)
         return encode(_Together(self.registry, self._index) if with_index else self.registry), media_type
+
+
+class CacheFigures(Collector):
+    """What was kept of questions and answers, and how often it was of use; read when somebody scrapes."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[str, KeptFigures]] = dict
+
+    def collect(self) -> Iterator[Metric]:
+        lookups = CounterMetricFamily(
+            "footnote_cache_lookups",
+            "Look-ups, by what is kept and outcome: hit, miss, or shared with one who was just having it made.",
+            labels=("cache", "outcome"),
+        )
+        entries = GaugeMetricFamily("footnote_cache_entries", "What is kept now.", labels=("cache",))
+        size = GaugeMetricFamily(
+            "footnote_cache_bytes", "The memory that it takes, about.", labels=("cache",)
+        )
+        for name, figures in self.read().items():
+            outcomes = {"hit": figures.hits, "miss": figures.misses, "shared": figures.shared}
+            for outcome, number in outcomes.items():
+                lookups.add_metric((name, outcome), number)
+            entries.add_metric((name,), figures.entries)
+            size.add_metric((name,), figures.size_bytes)
+        yield from (lookups, entries, size)
 
 
 class _Together(Collector):

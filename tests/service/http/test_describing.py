@@ -56,6 +56,19 @@ def test_the_bounds_of_filters_and_turns_are_described() -> None:
     assert schemas["AnswerBody"]["required"].count("searched") == 0
 
 
+def test_the_events_of_an_answer_are_described() -> None:
+    paths = unopened_app().openapi()["paths"]
+    told = paths["/v1/ask"]["post"]["responses"]["200"]["content"]
+    assert told.keys() == {"application/json", "text/event-stream"}
+    heard = paths["/v1/answers/{answer_id}/events"]["get"]
+    assert [parameter["name"] for parameter in heard["parameters"]] == ["answer_id", "Last-Event-ID"]
+    assert heard["responses"]["200"]["content"].keys() == {"text/event-stream"}
+    assert "delete" in paths["/v1/answers/{answer_id}"]
+    for name in ("started", "retrieved", "delta", "citation", "sentence", "usage", "done"):
+        assert f"event: {name}\n" in told["text/event-stream"]["example"]
+        assert f"`{name}`" in told["text/event-stream"]["schema"]["description"]
+
+
 def test_every_example_is_what_it_is_an_example_of() -> None:
     for model in (AskRequest, SearchRequest, FiltersBody, AnswerBody, HitsBody):
         for example in model.model_json_schema()["examples"]:
