@@ -63,8 +63,8 @@ _SIZES = (20_000, 100_000, 1_000_000)
 _SAMPLE, _QUESTIONS = 20_000, 200
 # Postings read and chunks scored: the one grows, then the other.
 _BUDGETS = (
-    *((postings, 1_000) for postings in (5_000, 20_000, 50_000, 100_000, 200_000, 400_000, 800_000)),
-    *((400_000, scored) for scored in (100, 250, 500, 2_000)),
+    *((postings, 1_000) for postings in (5_000, 20_000, 100_000, 400_000, 1_600_000)),
+    *((1_600_000, scored) for scored in (250, 500, 2_000)),
 )
 _SUBJECT = "medquad"
 _HASTE = Pace(warm_up_s=0.5, round_s=0.5, rounds=1)

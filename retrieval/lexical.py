@@ -28,6 +28,7 @@ MOST_WORDS = 32
 
 # Of candidates that may be looked at, so many are looked for at least, among at most so many.
 _LEAST_FOUND = 100
+_OF_SELECTION = 4
 _MOST_SCORED = 20_000
 
 
@@ -36,16 +37,17 @@ class Bm25Policy:
     """k1 bounds what repeating a word adds; b is how much long chunks are discounted (0 not at all, 1 fully).
 
     scan_below: where no more chunks than this may be looked at, each is scored.
-    postings: how many of the words' postings are read otherwise, at most.
-    scored: how many of the chunks on them are scored, those that promise most: of a selection, as many times more as it
-        takes to find enough that may be looked at.
+    postings: how many of the words' postings are read otherwise, at most; for a selection four times as many, because
+        what weighs most in the whole may not be what is in it.
+    scored: how many of the chunks on them are scored, those that promise most; for a selection four times as many, and
+        as many more as it takes to find enough that may be looked at.
     """
 
     k1: float = 0.9
     b: float = 0.4
     scan_below: int = 20_000
     postings: int = 400_000
-    scored: int = 1_000
+    scored: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +160,12 @@ async def lexical_candidates(
         return []
     if visible <= policy.scan_below:
         return await _scan(connection, asked, selection, limit)
-    wanted, scored = max(limit, _LEAST_FOUND), max(policy.scored, limit)
-    most = scored if selection.is_everything else max(scored, _MOST_SCORED)
-    promising = await _by_promise(connection, asked, policy.postings, most=most)
+    wanted, scored, postings = max(limit, _LEAST_FOUND), max(policy.scored, limit), policy.postings
+    most = scored
+    if not selection.is_everything:
+        scored, postings = _OF_SELECTION * scored, _OF_SELECTION * postings
+        most = max(scored, _MOST_SCORED)
+    promising = await _by_promise(connection, asked, postings, most=most)
     found = await _best_of(connection, asked, selection, promising[:scored], limit=wanted, with_fresh=True)
     while len(found) < wanted and scored < len(promising):
         # Of those that follow, as large a share may be looked at.
