@@ -119,8 +119,12 @@ class ServerPlan:
         return [*arguments, *self.more]
 
     def environment(self) -> dict[str, str]:
-        """Ours without our settings, which hold secrets; the key goes here, where no list of processes shows it."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("FOOTNOTE_")}
+        """Ours without our settings, which hold secrets; the key goes here, where no list of processes shows it.
+
+        What our Python imports is none of another one's business.
+        """
+        ours = ("FOOTNOTE_",) if self.python is None else ("FOOTNOTE_", "PYTHON", "VIRTUAL_ENV")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return kept | ({} if self.api_key is None else {"VLLM_API_KEY": self.api_key})
 
 

@@ -20,6 +20,20 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 _FIELDS = ("method", "route", "status", "milliseconds")
 
 
+_QUIETER = (
+    "uvicorn.error",
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "openai",
+    "anthropic",
+    "botocore",
+    "google.auth",
+    "psycopg.pool",
+)
+
+
 class _RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = REQUEST_ID.get() or "-"
@@ -66,7 +80,7 @@ def configure_logging(style: LogStyle) -> None:
             "loggers": {
                 # Their information is either said better by us, or names the URLs of other servers.
                 name: {"level": "WARNING"}
-                for name in ("uvicorn.error", "httpx", "httpcore", "openai", "psycopg.pool")
+                for name in _QUIETER
             },
         }
     )

@@ -69,8 +69,12 @@ class OrderedLLMs:
                     continue
                 self._resting.pop(member, None)
                 yield first
-                async for event in events:
-                    yield event
+                try:
+                    async for event in events:
+                        yield event
+                except LLMError:
+                    self._rest(member)
+                    raise
                 return
         raise _none_answered(failures) from failures[-1]
 
@@ -79,8 +83,11 @@ class OrderedLLMs:
         now = self._clock()
         return sorted(self._members, key=lambda member: self._resting.get(member, now) > now)
 
-    def _note(self, member: LLM, error: LLMError) -> None:
+    def _rest(self, member: LLM) -> None:
         self._resting[member] = self._clock() + _REST_S
+
+    def _note(self, member: LLM, error: LLMError) -> None:
+        self._rest(member)
         if error.retryable:
             _LOG.warning("%s Another language model is asked, where there is one.", error)
         else:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from generation.answers import AnswerPolicy
 from generation.llms import LLMSpec
 from generation.llms.checking import LLMCheck, check_llm
 from retrieval.errors import ConfigurationError
@@ -21,6 +22,9 @@ _NONE_SET = (
     "llm.model (FOOTNOTE_LLM__MODEL); docs/llms.md says more."
 )
 _SHOWN_MODELS = 5
+_POLICY = AnswerPolicy()
+_AROUND_PASSAGES = 800
+"""Tokens of the instructions and the question, at most."""
 
 
 def register(app: typer.Typer) -> None:
@@ -29,9 +33,7 @@ def register(app: typer.Typer) -> None:
         help="Language models: what the configured ones can do, and a server for one.", no_args_is_help=True
     )
     commands.command("check")(check)
-    commands.command("serve", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-        serve
-    )
+    commands.command("serve", context_settings={"allow_extra_args": True})(serve)
     app.add_typer(commands, name="llm")
 
 
@@ -64,7 +66,7 @@ def _lines(spec: LLMSpec, found: LLMCheck) -> list[str]:
     if found.error is not None:
         return [f"{head} cannot be used:", f"  {found.error}", *_models_line(found)]
     facts = [
-        ("context", "not told" if found.context_tokens is None else f"{found.context_tokens:,} tokens"),
+        ("context", _context(found.context_tokens)),
         ("streams", _yes(found.streams)),
         ("first word", f"after {found.first_token_s:.2f} s" if found.first_token_s is not None else "?"),
         ("speed", "?" if found.tokens_per_s is None else f"{found.tokens_per_s:.1f} tokens/s"),
@@ -74,6 +76,14 @@ def _lines(spec: LLMSpec, found: LLMCheck) -> list[str]:
         ("stops when left", _yes(found.stops_when_left, no="no: it goes on for nobody")),
     ]
     return [f"{head} can be used:", *_models_line(found), *(f"  {name:<17}{fact}" for name, fact in facts)]
+
+
+def _context(tokens: int | None) -> str:
+    if tokens is None:
+        return "not told"
+    needed = _POLICY.context_tokens + _POLICY.max_answer_tokens + _AROUND_PASSAGES
+    short = f", less than the {needed:,} that passages and answer may take" if tokens < needed else ""
+    return f"{tokens:,} tokens{short}"
 
 
 def _models_line(found: LLMCheck) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 
 from service.logs import JsonFormatter
@@ -40,3 +41,13 @@ def test_a_traceback_stays_within_its_line() -> None:
     assert "\n" not in line
     assert "ZeroDivisionError: a detail" in json.loads(line)["traceback"]
     assert json.loads(line)["request_id"] == "-"
+
+
+def test_addresses_of_other_servers_with_what_may_be_secret_in_them_are_not_logged() -> None:
+    program = (
+        "import httpx2; from service.logs import configure_logging; configure_logging('plain')\n"
+        "transport = httpx2.MockTransport(lambda request: httpx2.Response(200))\n"
+        "httpx2.Client(transport=transport).get('http://ann:hunter2@127.0.0.1/v1?key=hunter2')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert "hunter2" not in done.stderr

@@ -95,14 +95,14 @@ async def llm_server(
         nonlocal served
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            lines = head.lower().split("\r\n")
+            length = next((int(line.split(":")[1]) for line in lines if "content-length" in line), 0)
+            body = await reader.readexactly(length)
             if (route := (routes or {}).get(head.split()[1])) is not None:
                 await send(route(), reader, writer)
                 return
-            length = next(
-                int(line.split(":")[1]) for line in head.lower().split("\r\n") if "content-length" in line
-            )
             seen.heads.append(head)
-            seen.bodies.append(json.loads(await reader.readexactly(length)))
+            seen.bodies.append(json.loads(body))
             seen.asked.set()
             reply = replies[min(served, len(replies) - 1)]
             served += 1

@@ -143,6 +143,15 @@ async def test_who_failed_is_asked_last_for_half_a_minute() -> None:
     assert len(first.prompts) == 2
 
 
+async def test_who_failed_in_mid_answer_is_asked_last_the_next_time() -> None:
+    llm = OrderedLLMs(
+        [ScriptedLLM("It is ", error=LLMUnavailableError("broke off.")), ScriptedLLM("Yes.", model="second")]
+    )
+    with pytest.raises(LLMUnavailableError):
+        await read(llm)
+    assert (await read(llm))[1].model == "second"
+
+
 async def test_who_rests_is_still_asked_before_giving_up() -> None:
     away = LLMUnavailableError("away.")
     first, second = ScriptedLLM(error=away), ScriptedLLM(error=away)

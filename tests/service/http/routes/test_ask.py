@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from generation.errors import LLMUnavailableError
 from generation.llms import LLMSpec, load_llm
+from generation.llms.ordered import OrderedLLMs
 from generation.llms.scripted import ScriptedLLM
 from retrieval.records import Scope
 from service.http.responses import ANSWER_EXAMPLE, AnswerBody
@@ -195,3 +197,24 @@ async def test_neither_question_nor_document_nor_key_is_logged(
     assert "POST /v1/ask 200" in caplog.text
     for secret in ("paid leave", "twenty-five", house.key):
         assert secret not in caplog.text
+
+
+async def test_the_answer_names_the_model_that_gave_it(house: House) -> None:
+    await house.add("leave.txt", _LEAVE)
+    away = ScriptedLLM(error=LLMUnavailableError("the model is away."), model="first")
+    there = ScriptedLLM("Every employee has twenty-five days of paid leave in a year [1].", model="second")
+    async with open_house(replace(house.footnote, llm=OrderedLLMs([away, there]))) as with_llm:
+        answer = (await with_llm.client.post("/v1/ask", json={"question": _QUESTION})).json()
+    assert (answer["status"], answer["model"]) == ("answered", "second")
+
+
+async def test_where_passages_stay_inside_the_model_inside_answers_and_none_outside_is_asked(
+    house: House,
+) -> None:
+    await house.add("leave.txt", _LEAVE)
+    outside = ScriptedLLM("Anything [1].", location="outside", model="outside")
+    inside = ScriptedLLM("Every employee has twenty-five days of paid leave in a year [1].", model="inside")
+    async with open_house(replace(house.footnote, llm=OrderedLLMs([outside, inside]))) as with_llm:
+        answer = (await with_llm.client.post("/v1/ask", json={"question": _QUESTION})).json()
+    assert answer["model"] == "inside"
+    assert outside.prompts == []
