@@ -30,7 +30,7 @@ from retrieval.database import Database
 from retrieval.search import QueryEmbedder
 from retrieval.stores import VectorStore
 from service.measurements import Evaluation, Measurement, Prepared, PreparedSet, Request
-from service.settings import Settings
+from service.settings import Settings, keeping_nothing
 from service.specs import Report, chunk_policy, search_policy
 from service.wiring import Footnote, open_footnote
 
@@ -81,7 +81,7 @@ async def measure(
     request = prepared.request
     stopwatch = _Stopwatch()
     measurements, runs = [], []
-    async with open_footnote(settings, report=report, watched=stopwatch.watch) as footnote:
+    async with open_footnote(keeping_nothing(settings), report=report, watched=stopwatch.watch) as footnote:
         of_settings = _describe(footnote)
         for each in prepared.sets:
             progress.name(each.evaluation_set.name)

@@ -24,7 +24,7 @@ from retrieval.errors import InvalidRequestError
 from retrieval.records import Scope
 from retrieval.search import check_question
 from service.evaluating import Progress
-from service.settings import Settings
+from service.settings import Settings, keeping_nothing
 from service.specs import Report, chunk_policy
 from service.wiring import Footnote, open_footnote
 
@@ -129,7 +129,7 @@ async def measure_answers(
 ) -> AnswersEvaluation:
     """Load what is not loaded, ask all questions, one after the other, and score the answers."""
     measurements, lines = [], []
-    async with open_footnote(settings, report=report) as footnote:
+    async with open_footnote(keeping_nothing(settings), report=report) as footnote:
         for answer_set in sets:
             progress.name(answer_set.name)
             measurement, told = await _measure_set(footnote, answer_set, request, progress)

@@ -154,6 +154,12 @@ class QueriesSettings(_Section):
     timeout_s: Annotated[float, Field(gt=0)] = 10.0
 
 
+class AnswersSettings(_Section):
+    """What becomes of sentences of a language model that nothing supports."""
+
+    unsupported: Literal["drop", "mark", "refuse"] = "drop"
+
+
 class CacheSettings(_Section):
     """What is kept in memory of questions and answers; of nothing where the bytes are 0."""
 
@@ -220,6 +226,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     llm: LlmSettings = LlmSettings()
     queries: QueriesSettings = QueriesSettings()
+    answers: AnswersSettings = AnswersSettings()
     cache: CacheSettings = CacheSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
@@ -297,6 +304,11 @@ def with_embedder(settings: Settings, *, kind: str | None, model: str | None) ->
         ) from exc
     _check_together(changed)
     return changed
+
+
+def keeping_nothing(settings: Settings) -> Settings:
+    """The same settings without memory of questions and answers: what is measured has to be done each time."""
+    return settings.model_copy(update={"cache": CacheSettings(answers_bytes=0, query_vectors_bytes=0)})
 
 
 def _check_together(settings: Settings) -> None:

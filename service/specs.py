@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from generation.answers import AnswerPolicy
 from generation.llms import LLMSpec
 from generation.rewriting import RewritePolicy
 from ingest.chunking import ChunkPolicy
@@ -87,6 +88,11 @@ def passage_policy(
         max_per_document=max_per_document or chosen.max_per_document,
         merge=merge,
     )
+
+
+def answer_policy(settings: Settings) -> AnswerPolicy:
+    """How answers are made under these settings."""
+    return AnswerPolicy(unsupported=settings.answers.unsupported)
 
 
 def rewrite_policy(settings: Settings) -> RewritePolicy:

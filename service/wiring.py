@@ -43,6 +43,7 @@ from service.parsing import parser_policy
 from service.settings import CacheSettings, Settings, runtime_directory
 from service.specs import (
     Report,
+    answer_policy,
     chunk_policy,
     embedder_spec,
     llm_specs,
@@ -302,7 +303,7 @@ async def open_footnote(
                 policy=search_policy(settings),
             ),
             llm=llm,
-            answer_policy=AnswerPolicy(),
+            answer_policy=answer_policy(settings),
             answer_cache=_answer_cache(settings.cache),
             query_vectors=query_vectors,
         )

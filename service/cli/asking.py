@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
 
+from generation.answer import whole
 from generation.answers import Answer
 from service.asking import DEFAULT_K
-from service.cli.display import print_json, show_answer, show_found
+from service.cli.answer_display import show_answer, show_as_told
+from service.cli.display import print_json, show_found, stdout
 from service.cli.narrowing import (
     MaxPerDocumentOption,
     MetaOption,
@@ -84,13 +87,19 @@ def ask(
     scope = scope_of(as_principals)
     filters = filters_of(paths, types, since, until, meta)
 
-    async def run(footnote: Footnote) -> Answer:
+    async def run(footnote: Footnote) -> Answer | None:
+        """The answer; None where it has been shown, sentence by sentence."""
         passages = passage_policy(footnote.settings, max_per_document=max_per_document)
-        return await footnote.ask(collection, question, k=k, scope=scope, filters=filters, passages=passages)
+        prepared = await footnote.prepare(
+            collection, question, k=k, scope=scope, filters=filters, passages=passages
+        )
+        async with aclosing(footnote.answer(prepared)) as events:
+            if as_json or footnote.llm is None or not stdout().is_terminal:
+                return await whole(events)
+            await show_as_told(events)
+            return None
 
     answer = with_footnote(run)
-    if as_json:
-        print_json(answer.as_json())
-    else:
-        show_answer(answer)
+    if answer is not None:
+        print_json(answer.as_json()) if as_json else show_answer(answer)
     return 0

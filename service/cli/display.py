@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from generation.answers import Answer, Rewriting
+from generation.answers import Rewriting
 from ingest.reports import Fate, Manifest, RefreshReport
 from service.wiring import Found
 
@@ -201,25 +201,25 @@ def one_line(path: str) -> str:
 def show_found(found: Found) -> None:
     """Search results, one below the other."""
     console = stdout()
-    _show_searched(console, found.searched)
+    show_searched(console, found.searched)
     if not found.hits:
         console.print("Nothing found.")
     for number, hit in enumerate(found.hits, start=1):
         passage = hit.passage
-        place = _place(passage.path, passage.page)
+        place = place_of(passage.path, passage.page)
         console.print(f"{number}. {place}  ({hit.score:.3f})", markup=False, style="bold")
         if passage.headings:
             console.print(f"   {' > '.join(passage.headings)}", markup=False, style="dim")
         console.print(f"   {shorten(passage.text, 300)}", markup=False)
         if hit.also_at:
-            others = "; ".join(_place(place.path, place.page) for place in hit.also_at[:_PLACES])
+            others = "; ".join(place_of(place.path, place.page) for place in hit.also_at[:_PLACES])
             more = len(hit.also_at) - _PLACES
             console.print(
                 f"   also in {others}{f' and {more} more' if more > 0 else ''}", markup=False, style="dim"
             )
 
 
-def _show_searched(console: Console, searched: Rewriting | None) -> None:
+def show_searched(console: Console, searched: Rewriting | None) -> None:
     """What was searched for in place of the question, or why nothing else was."""
     if searched is None:
         return
@@ -238,40 +238,8 @@ def shorten(text: str, limit: int) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 
-def show_answer(answer: Answer) -> None:
-    """An answer with numbered footnotes; or the refusal and what was looked at."""
-    console = stdout()
-    _show_searched(console, answer.searched)
-    if answer.status == "refused":
-        console.print(answer.answer, markup=False)
-        _show_missing(console, answer)
-        if answer.looked_at:
-            console.print("Looked at:", style="bold")
-        for looked in answer.looked_at:
-            console.print(f"  {_place(looked.path, looked.page)}  ({looked.score:.2f})", markup=False)
-        return
-    if answer.short is not None:
-        console.print(answer.short.text, markup=False, style="bold")
-    for sentence in answer.sentences:
-        marks = "".join(f"[{number + 1}]" for number in sentence.citations)
-        doubt = "" if sentence.supported else "  (not supported by the sources)"
-        console.print(f"{sentence.text} {marks}{doubt}", markup=False)
-    _show_missing(console, answer)
-    for number, citation in enumerate(answer.citations, start=1):
-        span = f"characters {citation.char_start}–{citation.char_end}"
-        console.print(
-            f"\n[{number}] {_place(citation.path, citation.page)}, {span}", markup=False, style="bold"
-        )
-        console.print(f"    “{shorten(citation.quote, 240)}”", markup=False)
-        console.print(f"    document {citation.document_id}, revision {citation.revision}", style="dim")
-
-
-def _show_missing(console: Console, answer: Answer) -> None:
-    if answer.missing:
-        console.print(answer.missing, markup=False, style="italic")
-
-
-def _place(path: str, page: int | None) -> str:
+def place_of(path: str, page: int | None) -> str:
+    """A path and, where the text has pages, the page."""
     return one_line(path) + ("" if page is None else f", page {page}")
 
 

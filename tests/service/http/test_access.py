@@ -32,7 +32,7 @@ from retrieval.lexical import Bm25Policy
 from retrieval.records import Scope
 from retrieval.reranking import RerankPolicy
 from retrieval.search import Searcher, SearchPolicy
-from retrieval.stores import VectorStore, pgvector
+from retrieval.stores import VectorStore
 from retrieval.stores.pgvector import PgvectorStore
 from service.http.cursors import encode_cursor
 from service.keys import create_key
@@ -305,6 +305,12 @@ async def check_world(
             assert told[len(requests) :] == expected[len(requests) :], name
 
 
+def search_by_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have graphs built and walked also where so few chunks could be compared one by one."""
+    for module in ("graphs", "pgvector"):
+        monkeypatch.setattr(f"retrieval.stores.{module}.EXACT_BELOW", 0)
+
+
 async def check_store(kind: str, dsn: str, home: Path, *, seed: int, bm25: Bm25Policy, **sizes: int) -> None:
     if kind == "pgvector":
         await check_world(dsn, PgvectorStore(), home, seed=seed, bm25=bm25, **sizes)
@@ -328,7 +334,7 @@ async def test_a_caller_cannot_tell_a_world_from_one_without_what_they_may_not_s
 async def test_nor_where_graphs_and_segments_are_searched_save_for_scores(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pgvector, "_EXACT_BELOW", 0)
+    search_by_graph(monkeypatch)
     await check_store("pgvector", dsn, tmp_path, seed=4, bm25=BY_SEGMENTS, events=4, callers=2)
 
 
@@ -341,7 +347,7 @@ async def test_a_caller_cannot_tell_in_many_and_larger_worlds(
 ) -> None:
     is_exact = way in {"pgvector", "qdrant"}
     if not is_exact:
-        monkeypatch.setattr(pgvector, "_EXACT_BELOW", 0)
+        search_by_graph(monkeypatch)
     await check_store(
         way if way.startswith("qdrant") else "pgvector",
         dsn,

@@ -9,21 +9,24 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from generation.llms import LLMSpec, load_llm
 from retrieval.errors import ConfigurationError
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, find_weights
-from service.http.app import serve
+from service.http.app import _Server, serve
 from service.keys import create_key
 from service.settings import Settings
 from service.wiring import Footnote
+from tests.generation.llms.llm_server import Reply, delta, llm_server
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document, open_house
 from tests.service.http.line import open_line
-from tests.service.http.wire import on_the_wire
+from tests.service.http.wire import listening, on_the_wire
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
@@ -92,6 +95,41 @@ async def test_a_database_that_does_not_answer_is_not_waited_for_by_readiness(
         assert time.monotonic() - started < 5
         line.let_go()
     assert ready.json()["parts"]["database"] == {"ready": False, "detail": "no answer within 2 s"}
+
+
+async def test_a_server_that_is_told_to_stop_ends_the_answers_that_it_tells(
+    footnote: Footnote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.http.app._DRAIN_ANSWERS_S", 0.3)
+    await add_document(footnote, "a.txt", "Cats sleep for most of the day.")
+    key = (await create_key(footnote.database, name="wire", principals=[])).key
+    said: list[str] = []
+    stalling = Reply(steps=[delta("Cats sleep"), "stall"])
+    async with llm_server(stalling) as seen:
+        llm = load_llm(LLMSpec(base_url=seen.base_url, model="m", location="inside"))
+        server = _Server(replace(footnote, llm=llm), "It answers.", said.append)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(server._serve([listener]))
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            body = {"question": "What do cats do for most of the day?", "stream": True}
+            async with (
+                httpx.AsyncClient(
+                    base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=20
+                ) as client,
+                listening(client, "POST", "/v1/ask", body=body) as listens,
+            ):
+                names = []
+                async for event in listens.events():
+                    names.append(event.name)
+                    if event.name == "delta":
+                        server.should_exit = True
+            async with asyncio.timeout(10):
+                await serving
+        await llm.close()
+    assert names[-1] == "error"
+    assert event.shape["type"] == "urn:footnote:problem:stopping"
+    assert said == ["It answers.", "Footnote is stopping: what runs is finished, within 30 s."]
+    assert seen.hung_up.is_set()
 
 
 def test_an_address_where_nobody_can_listen_is_said_at_once(tmp_path: Path) -> None:

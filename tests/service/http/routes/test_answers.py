@@ -14,13 +14,14 @@ from uuid import uuid4
 import pytest
 
 from generation.errors import LLMError, LLMUnavailableError
-from generation.llms import LLM, Message, TextDelta, Usage
+from generation.llms import LLM, LLMSpec, Message, TextDelta, Usage, load_llm
 from generation.llms.scripted import ScriptedLLM
 from service.http.broadcast import BroadcastPolicy
 from service.http.parts import Parts
 from service.http.responses import AnswerBody, ProblemBody
 from service.keys import create_key
 from service.wiring import Footnote
+from tests.generation.llms.llm_server import Reply, delta, llm_server
 from tests.service.http.conftest import add_document
 from tests.service.http.wire import Listener, Told, Wired, listening, on_the_wire
 
@@ -292,6 +293,70 @@ async def test_another_caller_cannot_tell_an_answer_from_one_that_never_was(foot
         assert not llm.closed.is_set()
         keyless = await wired.client.get(events_of(answer_id), headers={"Authorization": ""})
         assert keyless.status_code == 401
+
+
+async def test_a_follow_up_says_what_it_was_taken_for_and_cites_what_it_uses_itself(
+    footnote: Footnote,
+) -> None:
+    class Conversing(ScriptedLLM):
+        async def stream(
+            self, messages: Sequence[Message], *, max_tokens: int
+        ) -> AsyncGenerator[TextDelta | Usage, None]:
+            asks_for_words = "Last question" in messages[-1].content
+            self.prompts.append(messages)
+            yield TextDelta(text=_QUESTION if asks_for_words else _FIRST)
+            yield Usage(prompt_tokens=1, completion_tokens=1, estimated=True)
+
+    turns = [{"question": "How many days of sick leave does an employee have?", "answer": "Ten [1][2]."}]
+    async with serving(footnote, Conversing()) as wired:
+        events = await ask(wired, question="And of paid leave?", turns=turns)
+    retrieved, done = events[1].shape, events[-1].shape
+    assert retrieved["searched"] == done["searched"]
+    assert done["searched"]["question"] == _QUESTION
+    assert done["searched"]["outcome"] == "rewritten"
+    assert [sentence["citations"] for sentence in done["sentences"]] == [[0]]
+    assert [citation["quote"] for citation in done["citations"]] == [_LEAVE.partition(". ")[0] + "."]
+
+
+@pytest.mark.parametrize("stopping", ["deleted", "left", "left without stream"])
+async def test_stopping_reaches_the_server_of_the_language_model(footnote: Footnote, stopping: str) -> None:
+    began = Reply(steps=[delta("Every employee has twenty-five"), "stall"])
+    async with llm_server(began) as seen:
+        llm = load_llm(LLMSpec(base_url=seen.base_url, model="m", location="inside"))
+        async with serving(footnote, llm, grace_s=0.1) as wired:
+            if stopping == "left without stream":
+                asked = asyncio.create_task(wired.client.post("/v1/ask", json={"question": _QUESTION}))
+                async with asyncio.timeout(20):
+                    while not seen.bodies:  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+                asked.cancel()
+                await asyncio.gather(asked, return_exceptions=True)
+            else:
+                async with begun(wired) as (answer_id, _, events):
+                    await until(events, "delta")
+                    if stopping == "deleted":
+                        await wired.client.delete(f"/v1/answers/{answer_id}")
+            async with asyncio.timeout(20):
+                await seen.hung_up.wait()
+        await llm.close()
+
+
+async def test_a_server_that_dies_in_the_middle_of_an_answer_ends_it_with_an_error(
+    footnote: Footnote,
+) -> None:
+    for dying in (
+        Reply(steps=[delta(_FIRST + "Days"), "die"]),
+        Reply(steps=[delta(_FIRST + "Days"), b"data: {rubbish\n\n"]),
+        Reply(steps=[delta(_FIRST + "Days")]),
+    ):
+        async with llm_server(dying) as seen:
+            llm = load_llm(LLMSpec(base_url=seen.base_url, model="m", location="inside"))
+            async with serving(footnote, llm) as wired:
+                events = await ask(wired)
+            await llm.close()
+        assert events[-1].name == "error"
+        assert events[-1].shape["status"] == 502
+        assert "done" not in {event.name for event in events}
 
 
 async def test_what_is_wrong_with_a_question_is_a_problem_with_its_status(footnote: Footnote) -> None:
