@@ -27,7 +27,8 @@ from evaluation.answers import Share
 from generation.facts import content_words, facts_of
 from service.cli.evaluation_progress import EvaluationProgress
 from service.evaluating_answers import AnswersRequest, measure_answers, prepare_answers
-from service.settings import LlmSettings, Settings, load_settings
+from service.sections import LlmSettings
+from service.settings import Settings, load_settings
 
 DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data")) / "qa"
 Verdict = Literal["stated", "doubtful", "not stated"]

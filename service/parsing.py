@@ -8,7 +8,7 @@ import logging
 from ingest.parsers import OcrPolicy, ParserPolicy
 from ingest.parsers.tesseract import find_tesseract
 from retrieval.errors import ConfigurationError, ExtraMissingError
-from service.settings import ParsingSettings
+from service.sections import ParsingSettings
 
 logger = logging.getLogger(__name__)
 

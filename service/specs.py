@@ -20,7 +20,8 @@ from retrieval.reranking import RerankPolicy
 from retrieval.search import SearchPolicy
 from retrieval.stores import StoreSpec
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
-from service.settings import ModelSettings, Settings
+from service.sections import ModelSettings
+from service.settings import Settings
 
 Report = Callable[[str], None]
 

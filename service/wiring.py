@@ -40,7 +40,8 @@ from service.asking import DEFAULT_K, Asking, Question
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
 from service.parsing import parser_policy
-from service.settings import CacheSettings, Settings, runtime_directory
+from service.sections import CacheSettings
+from service.settings import Settings, runtime_directory
 from service.specs import (
     Report,
     answer_policy,

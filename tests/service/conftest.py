@@ -17,7 +17,8 @@ from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
 from retrieval.search import Searcher, SearchPolicy
 from retrieval.stores.pgvector import PgvectorStore
-from service.settings import DatabaseSettings, Settings
+from service.sections import DatabaseSettings
+from service.settings import Settings
 from service.wiring import Footnote
 
 OpenFootnote = Callable[[str], AbstractAsyncContextManager[Footnote]]

@@ -8,7 +8,7 @@ import pytest
 from ingest.parsers import ParserPolicy
 from retrieval.errors import ConfigurationError, ExtraMissingError
 from service.parsing import parser_policy
-from service.settings import ParsingSettings
+from service.sections import ParsingSettings
 
 needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract is not installed")
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from retrieval.passages import PassagePolicy
 from retrieval.search import SearchPolicy
-from service.settings import QueriesSettings, RerankerSettings, SearchSettings, Settings
+from service.sections import QueriesSettings, RerankerSettings, SearchSettings
+from service.settings import Settings
 from service.specs import passage_policy, rewrite_policy, search_policy
 
 

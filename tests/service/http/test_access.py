@@ -36,7 +36,8 @@ from retrieval.stores import VectorStore
 from retrieval.stores.pgvector import PgvectorStore
 from service.http.cursors import encode_cursor
 from service.keys import create_key
-from service.settings import DatabaseSettings, Settings
+from service.sections import DatabaseSettings
+from service.settings import Settings
 from service.wiring import Footnote
 from tests.retrieval.corpus import BagOfWords
 from tests.service.access_world import CALLERS, COLLECTIONS, SHARED, World

@@ -9,7 +9,7 @@ from typing import Any
 
 from generation.llms.scripted import ScriptedLLM
 from service.http.responses import HitsBody
-from service.settings import QueriesSettings
+from service.sections import QueriesSettings
 from tests.service.http.conftest import House, open_house
 
 
