@@ -35,7 +35,7 @@ class Example:
     weight: float = 1.0
 
 
-class Layers(torch.nn.Module):
+class Layers(torch.nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
     """Hidden states after the eighth layer in, logits of stated, contradicted, not stated out."""
 
     def __init__(self) -> None:

@@ -91,7 +91,7 @@ def clashes(row: NDArray[np.float64]) -> bool:
     Real claims hardly ever come so close to a source that they do not follow, so regressions fitted on them alone let
     such edits pass (`benchmarks/support.py`, "swapped").
     """
-    value = dict(zip(FEATURES, row.tolist(), strict=True))
+    value: dict[str, float] = dict(zip(FEATURES, map(float, row), strict=True))
     return (
         value["numbers lacking anywhere"] > 0
         or (
