@@ -27,6 +27,7 @@ from generation.citations import CitedSentence
 from generation.context import NumberedPassage, choose_context, texts_to_count
 from generation.counting import counted
 from generation.draft import Draft
+from generation.entailment import PairReader
 from generation.events import AnswerEvent, Delta, Done, Retrieved, UsageReported
 from generation.evidence import looked_at, weigh
 from generation.extract import best_place, extract
@@ -51,6 +52,7 @@ async def answer_question(
     allow_outside: bool,
     policy: AnswerPolicy,
     gap_texts: GapTexts = NO_GAPS,
+    pair_reader: PairReader | None = None,
 ) -> Answer:
     """The whole answer that `stream_answer` tells, with the same arguments and errors."""
     events = stream_answer(
@@ -61,6 +63,7 @@ async def answer_question(
         allow_outside=allow_outside,
         policy=policy,
         gap_texts=gap_texts,
+        pair_reader=pair_reader,
     )
     async with aclosing(events):
         return await whole(events)
@@ -85,11 +88,13 @@ async def stream_answer(
     allow_outside: bool,
     policy: AnswerPolicy,
     gap_texts: GapTexts = NO_GAPS,
+    pair_reader: PairReader | None = None,
 ) -> AsyncGenerator[AnswerEvent, None]:
     """Answer from the passages found, or refuse. Without `llm`, in the sources' own sentences.
 
     With one, neighbouring chunks are read as one passage; `gap_texts` is what stands between them
-    (`retrieval.neighbours`). The evidence check reads them one by one: of a long pair the model reads the beginning.
+    (`retrieval.neighbours`), and `pair_reader` reads for the support check. The evidence
+    check reads them one by one: of a long pair the model reads the beginning.
 
     Wrap it in `contextlib.aclosing`: leaving early closes the model's stream. Raises `OutsideNotAllowedError` before
     anything is sent, `LLMError`, `ModelError`.
@@ -111,7 +116,7 @@ async def stream_answer(
         return
     count = await counted(texts_to_count(evidence), llm)
     context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts, count=count)
-    wording = _word(question, context, result, scorer=scorer, llm=llm, policy=policy)
+    wording = _word(question, context, result, scorer=scorer, pair_reader=pair_reader, llm=llm, policy=policy)
     async with aclosing(wording):
         async for event in wording:
             yield event
@@ -185,13 +190,16 @@ async def _word(
     result: _Result,
     *,
     scorer: PairScorer,
+    pair_reader: PairReader | None,
     llm: LLM,
     policy: AnswerPolicy,
 ) -> AsyncGenerator[AnswerEvent, None]:
     """Let the language model answer, and check every sentence of what it says."""
 
     async def check(sentence: CitedSentence) -> CheckedSentence:
-        return await check_support(sentence, context, question=question, scorer=scorer, policy=policy)
+        return await check_support(
+            sentence, context, question=question, scorer=scorer, policy=policy, reader=pair_reader
+        )
 
     draft = Draft(policy.unsupported)
     writing = write_checked(

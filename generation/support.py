@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from generation.answers import AnswerPolicy, CheckedSentence, Citation
 from generation.citations import CitedSentence
+from generation.comparing import compare
 from generation.context import NumberedPassage
+from generation.entailment import PairReader
 from generation.facts import Facts, content_words, facts_of
 from generation.sentences import Sentence, split_sentences
 from retrieval.records import Passage
@@ -25,6 +27,9 @@ _MOST_QUOTES = 3
 
 _FEW_WORDS = 4
 """Shorter answers ("16 weeks.") mean something only together with the question."""
+
+_CONTRADICTED = 0.4
+"""What is left of a score if the sources rather say the opposite."""
 
 _UNSTATED_FACT = 0.4
 """What is left of a score if a number or a name is stated nowhere: never enough to count as supported."""
@@ -46,16 +51,23 @@ async def check_support(
     question: str,
     scorer: PairScorer,
     policy: AnswerPolicy,
+    reader: PairReader | None = None,
 ) -> CheckedSentence:
-    """Score one sentence and find the places that support it; an unsupported one is left without citations."""
+    """Score one sentence and find the places that support it; an unsupported one is left without citations.
+
+    With a `reader` the score is the probability that the sources state the sentence (`generation.comparing`). Without
+    one it is the cross-encoder's, which knows likeness but not contradiction, lowered where facts are stated nowhere.
+    """
     claim = sentence.text
     cited = [numbered.passage for numbered in passages if numbered.number in sentence.passages]
     others = [numbered.passage for numbered in passages if numbered.number not in sentence.passages]
     support, places = 0.0, list[_Place]()
     for group in (cited, others):
         if group and support < policy.supported_from:
-            found, found_places = await _support(
-                claim, group, question=question, scorer=scorer, policy=policy
+            found, found_places = await (
+                _support(claim, group, question=question, scorer=scorer, policy=policy)
+                if reader is None
+                else _compared(claim, group, question=question, reader=reader)
             )
             if found > support:
                 support, places = found, found_places
@@ -74,8 +86,7 @@ async def _support(
 ) -> tuple[float, list[_Place]]:
     """How well the passages support the claim, and where."""
     facts = facts_of(claim)
-    if len(claim.split()) < _FEW_WORDS and facts:
-        claim = f"{question} {claim}"
+    claim = _with_question(claim, facts, question)
     candidates = _most_alike(claim, facts, passages)
     if not candidates:
         return 0.0, []
@@ -90,6 +101,23 @@ async def _support(
     supporting = [ranked[0], *(place for place in ranked[1:] if place.score >= policy.supported_from)]
     places, missing = _until_stated(facts, supporting)
     return places[0].score * (_UNSTATED_FACT if missing else 1.0), places
+
+
+async def _compared(
+    claim: str, passages: Sequence[Passage], *, question: str, reader: PairReader
+) -> tuple[float, list[_Place]]:
+    """How likely the passages state the claim, and where. What they rather contradict counts as hardly stated."""
+    compared = await compare(_with_question(claim, facts_of(claim), question), passages, reader=reader)
+    verdict = compared.verdict
+    denied = verdict.clashes or verdict.contradicted >= 0.5
+    score = verdict.stated * (_CONTRADICTED if denied else 1.0)
+    return score, [
+        _Place(passage=passage, sentence=sentence, score=score) for passage, sentence in compared.places
+    ]
+
+
+def _with_question(claim: str, facts: Facts, question: str) -> str:
+    return f"{question} {claim}" if len(claim.split()) < _FEW_WORDS and facts else claim
 
 
 def _most_alike(claim: str, facts: Facts, passages: Sequence[Passage]) -> list[tuple[Passage, Sentence]]:

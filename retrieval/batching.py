@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,44 @@ class ScoringBatcher:
 
     async def score(self, pairs: Sequence[tuple[str, str]]) -> Rows:
         """Raw logits of (question, passage) pairs, in order: float32 of shape (len(pairs),). Raises `ModelError`."""
+        return await self._crew.run(self._pairs, pairs)
+
+    async def __aenter__(self) -> Self:
+        self._crew.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._crew.stop()
+
+
+class PairModel(Protocol):
+    """A model that reads pairs of texts and returns several figures of each."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parallelism(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> Rows:
+        """float32 of shape (len(pairs), figures)."""
+        ...
+
+
+class ReadingBatcher:
+    """Reads pairs for concurrent callers on the threads that `model` can use; as `EmbeddingBatcher`."""
+
+    def __init__(self, model: PairModel, *, figures: int) -> None:
+        self._pairs = _Lane(model.read, batch_size=model.batch_size, row_shape=(figures,))
+        self._crew = _Crew(model.name, (self._pairs,), workers=model.parallelism)
+
+    async def read(self, pairs: Sequence[tuple[str, str]]) -> Rows:
+        """The figures of each pair, in order: float32 of shape (len(pairs), figures). Raises `ModelError`."""
         return await self._crew.run(self._pairs, pairs)
 
     async def __aenter__(self) -> Self:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from generation.answer import stream_answer
 from generation.answers import EXTRACTIVE_MODEL, AnswerPolicy, Rewriting
 from generation.caching import AnswerCache, answer_key
+from generation.entailment import PairReader
 from generation.events import AnswerEvent, Done, Retrieved
 from generation.llms import LLM
 from generation.permission import permitted
@@ -59,6 +60,7 @@ class Asking:
     scorer: PairScorer
     llm: LLM | None
     policy: AnswerPolicy
+    pair_reader: PairReader | None
     rewrite: RewriteMethod | None
     rewrite_policy: RewritePolicy
     cache: AnswerCache | None
@@ -128,6 +130,7 @@ class Asking:
             allow_outside=allow_outside,
             policy=self.policy,
             gap_texts=await self._gap_texts(hits),
+            pair_reader=self.pair_reader,
         )
         async with aclosing(events):
             async for event in events:

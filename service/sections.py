@@ -149,6 +149,12 @@ class CacheSettings(Section):
     max_age_s: Annotated[float, Field(gt=0)] = 3600.0
 
 
+class SupportSettings(Section):
+    """How sentences of a language model are checked against the sources (`generation.support`)."""
+
+    check: Literal["entailment", "likeness"] = "entailment"
+
+
 class ChunkingSettings(Section):
     """How texts are cut (docs/chunking.md). Sizes are in the embedder's tokens."""
 

@@ -39,6 +39,7 @@ from service.sections import (
     RerankerSettings,
     SearchSettings,
     StoreSettings,
+    SupportSettings,
 )
 
 PREFIX = "FOOTNOTE_"
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     queries: QueriesSettings = QueriesSettings()
     answers: AnswersSettings = AnswersSettings()
     cache: CacheSettings = CacheSettings()
+    support: SupportSettings = SupportSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()

@@ -61,6 +61,11 @@ def reranker_spec(settings: Settings, report: Report) -> RerankerSpec:
     )
 
 
+def entailment_weights(settings: Settings, report: Report) -> Path:
+    """The reranker's files, from which the support check reads (`generation.entailment`), found or fetched."""
+    return _weights(RERANKER_PIN, settings, report)
+
+
 def _weights(pin: WeightsPin, settings: Settings, report: Report) -> Path:
     return find_weights(pin, folder=settings.weights_dir, cache=settings.home / "weights", report=report)
 

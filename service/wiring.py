@@ -8,6 +8,7 @@ open_footnote(settings)   everything: also reranker, search, answers
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
 from generation.caching import AnswerCache
+from generation.entailment import FIGURES, EntailmentModel, PairReader
 from generation.events import AnswerEvent
 from generation.llms import LLM, load_llms
 from generation.rewriting import Turn
 from ingest.parsers import ParserPolicy
 from ingest.parsing import ParserPool
 from ingest.pipeline import Pipeline
-from retrieval.batching import EmbeddingBatcher, ScoringBatcher
+from retrieval.batching import EmbeddingBatcher, ReadingBatcher, ScoringBatcher
 from retrieval.collections import ensure_collection, find_readable_collection
 from retrieval.database import Database
 from retrieval.embedders import Embedder, load_embedder
@@ -47,6 +49,7 @@ from service.specs import (
     answer_policy,
     chunk_policy,
     embedder_spec,
+    entailment_weights,
     llm_specs,
     reranker_spec,
     rewrite_policy,
@@ -111,6 +114,7 @@ class Footnote(Intake):
     answer_policy: AnswerPolicy
     answer_cache: AnswerCache | None = None
     query_vectors: KeptVectors | None = None
+    pair_reader: PairReader | None = None
 
     async def search(
         self,
@@ -182,6 +186,7 @@ class Footnote(Intake):
             scorer=self.scoring,
             llm=self.llm,
             policy=self.answer_policy,
+            pair_reader=self.pair_reader,
             rewrite=None if method == "off" else method,
             rewrite_policy=rewrite_policy(self.settings),
             cache=self.answer_cache,
@@ -282,6 +287,8 @@ async def open_footnote(
         if llm is not None:
             stack.push_async_callback(llm.close)
         query_vectors = _kept_vectors(settings.cache)
+        checks = llm is not None and settings.support.check == "entailment"
+        pair_reader = await stack.enter_async_context(_open_pair_reader(settings, report)) if checks else None
         yield Footnote(
             settings=settings,
             database=intake.database,
@@ -307,6 +314,7 @@ async def open_footnote(
             answer_policy=answer_policy(settings),
             answer_cache=_answer_cache(settings.cache),
             query_vectors=query_vectors,
+            pair_reader=pair_reader,
         )
 
 
@@ -320,3 +328,19 @@ def _kept_vectors(chosen: CacheSettings) -> KeptVectors | None:
     if not chosen.query_vectors_bytes:
         return None
     return Kept(max_bytes=chosen.query_vectors_bytes, max_age_s=chosen.max_age_s)
+
+
+@asynccontextmanager
+async def _open_pair_reader(settings: Settings, report: Report) -> AsyncIterator[ReadingBatcher]:
+    """What the support check reads with: only a language model's sentences are checked."""
+
+    def load() -> EntailmentModel:
+        threads = settings.embedder.threads or len(os.sched_getaffinity(0))
+        return EntailmentModel(entailment_weights(settings, report), threads=threads)
+
+    model = await asyncio.to_thread(load)
+    try:
+        async with ReadingBatcher(model, figures=FIGURES) as batcher:
+            yield batcher
+    finally:
+        model.close()

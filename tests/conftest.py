@@ -16,6 +16,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from generation.entailment import EntailmentModel
 from retrieval.database import Database
 from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
@@ -115,6 +116,22 @@ def reranker(weights_cache: Path) -> Iterator[Reranker]:
 
     folder = find_weights(RERANKER_PIN, folder=_weights_folder(), cache=weights_cache, report=print)
     model = OnnxReranker(folder, threads=2)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="session")
+def entailer_weights(weights_cache: Path) -> Path:
+    """The reranker's files, from which the support check reads, too."""
+    from retrieval.weights import RERANKER_PIN, find_weights
+
+    return find_weights(RERANKER_PIN, folder=_weights_folder(), cache=weights_cache, report=print)
+
+
+@pytest.fixture(scope="session")
+def entailer(entailer_weights: Path) -> Iterator[EntailmentModel]:
+    """The real model of the support check."""
+    model = EntailmentModel(entailer_weights, threads=2)
     yield model
     model.close()
 
