@@ -52,7 +52,7 @@ class AnswerPolicy:
         them has the whole answer refused.
     """
 
-    evidence: Calibration = field(default_factory=lambda: Calibration(midpoint=-2.0, scale=1.4))
+    evidence: Calibration = field(default_factory=lambda: Calibration(midpoint=-2.4, scale=1.0))
     support: Calibration = field(default_factory=lambda: Calibration(midpoint=1.0, scale=1.5))
     answer_from: float = 0.5
     supported_from: float = 0.5

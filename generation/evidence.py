@@ -1,8 +1,8 @@
 """The evidence check: how well each passage answers the question, read by the cross-encoder. Always done.
 
 A long passage that answers in one sentence scores low as a whole, and a passage under a fitting title scores high
-whether it answers or not. So passages are read twice: whole, below their title and headings, and by the sentence.
-Their evidence is the weighted mean of both logits (`benchmarks/refusal.py` compares it with either alone).
+whether it answers or not. So passages are read twice: whole, below their title and headings, and by the sentence. What
+both come to, and what the question says that they do not, is their evidence (`generation.answering`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from generation.answering import answering_logit
 from generation.answers import AnswerPolicy, LookedAt
 from generation.facts import content_words
 from generation.sentences import Sentence, split_sentences
@@ -22,13 +23,6 @@ _MOST_SENTENCES = 16
 
 _GLANCED_AT = 3
 """Sentences read of the other passages, where they share a word with the question."""
-
-_WHOLE_WEIGHT = 0.4
-"""Of the whole passage beside its best sentence. Between 0.3 and 0.6 the figures hardly differ; less of the whole finds
-more of what is buried among other matters."""
-
-_UNREAD = -11.0
-"""Stands for the sentences of a passage that share no word with the question: the logit of a pair without relation."""
 
 _ROW = re.compile(r"\t|\s\|\s")
 _OWN_LINE = re.compile(r"\n\s*(?:[^\w\s]+|\(?\w{1,3}[.)])?\s*$")
@@ -46,12 +40,14 @@ class ReadSentence:
 class Evidence:
     """A passage with its evidence score (0..1), and what that comes from.
 
+    answering: what the score comes from, the log-odds that the passage answers.
     logit: of the passage as a whole.
     sentences: those that were read, in the order of the text; none for a passage that was only read as a whole.
     """
 
     passage: Passage
     score: float
+    answering: float
     logit: float
     sentences: tuple[ReadSentence, ...]
 
@@ -83,11 +79,6 @@ def looked_at(evidence: Sequence[Evidence]) -> tuple[LookedAt, ...]:
     return tuple(places.values())
 
 
-def answering_logit(whole: float, sentences: Sequence[float]) -> float:
-    """How well a passage answers, from the logits of its whole and of its sentences."""
-    return _WHOLE_WEIGHT * whole + (1 - _WHOLE_WEIGHT) * max(sentences, default=_UNREAD)
-
-
 async def _read_whole(question: str, hits: Sequence[Hit], scorer: PairScorer) -> list[tuple[Passage, float]]:
     """Passages with their logits, best first. One that search has reranked was read already, in the same words."""
     unread = [hit.passage for hit in hits if hit.rerank is None]
@@ -110,8 +101,21 @@ async def _read_sentences(
     evidence = []
     for passage, logit, lines in chosen:
         read = tuple(ReadSentence(sentence=line.sentence, logit=float(next(logits))) for line in lines)
-        score = policy.evidence.score(answering_logit(logit, [line.logit for line in read]))
-        evidence.append(Evidence(passage=passage, score=score, logit=logit, sentences=read))
+        answering = answering_logit(
+            question,
+            contextual_text(passage.title, passage.headings, passage.text),
+            whole=logit,
+            sentences=[(each.sentence.text, each.logit) for each in read],
+        )
+        evidence.append(
+            Evidence(
+                passage=passage,
+                score=policy.evidence.score(answering),
+                answering=answering,
+                logit=logit,
+                sentences=read,
+            )
+        )
     return evidence
 
 

@@ -13,7 +13,7 @@ POLICY = AnswerPolicy()
 def evidence(p: Passage, *logits: float, whole: float = 5.0) -> Evidence:
     sentences = split_sentences(p.text)
     read = tuple(ReadSentence(sentence=s, logit=logit) for s, logit in zip(sentences, logits, strict=True))
-    return Evidence(passage=p, score=0.9, logit=whole, sentences=read)
+    return Evidence(passage=p, score=0.9, answering=2.0, logit=whole, sentences=read)
 
 
 def test_the_best_sentences_are_quoted_in_the_order_of_the_text() -> None:
@@ -74,4 +74,9 @@ def test_the_page_is_that_on_which_the_sentence_begins() -> None:
 
 
 def test_evidence_without_sentences_gives_no_answer() -> None:
-    assert extract([Evidence(passage=passage("?"), score=0.9, logit=5.0, sentences=())], policy=POLICY) == ()
+    assert (
+        extract(
+            [Evidence(passage=passage("?"), score=0.9, answering=2.0, logit=5.0, sentences=())], policy=POLICY
+        )
+        == ()
+    )
