@@ -254,7 +254,7 @@ async def test_candidates_from_qdrant_score_what_a_scan_of_postgres_scores(
     worded: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrieval.word_candidates._LEAST", 1)
-    monkeypatch.setattr("retrieval.lexical._from_segments", None)
+    monkeypatch.setattr("retrieval.lexical._by_promise", None)
     for question in _QUESTIONS:
         for scope in (EVERYTHING, Scope.of([])):
             for filters in (NO_FILTERS, Filters(paths=("1/",))):
