@@ -39,8 +39,7 @@ class AnswerPolicy:
     """How answers are made. The calibrations are ms-marco-MiniLM-L-12-v2's (int8); another reranker needs others.
 
     evidence: of a question and a passage (`generation.evidence`); where the best passage scores below `answer_from`,
-        the question is refused. With a midpoint of -2.0, on squad2-dev without half of its articles, 388 of 400
-        questions on absent articles are refused, and 7 of 400 on present ones (`benchmarks/refusal.py`).
+        the question is refused (docs/refusal.md).
     support: of a sentence of the answer and one of a source, where likeness alone is checked; below `supported_from` it
         is unsupported, as it is below that probability where entailment is (docs/support.md). With a midpoint
         of 1.0 the cross-encoder alone passes .98, .84 and .84 of the supported claims of begin-dev, scifact-claims and
