@@ -69,6 +69,7 @@ def create_app(
                 watch=watch,
                 readiness=ReadinessCheck(footnote, patience),
                 broadcasts=broadcasts,
+                patience=patience,
                 version=version,
             )
             yield

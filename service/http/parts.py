@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.http.broadcasts import Broadcasts
+from service.http.patience import Patience
 from service.http.readiness import ReadinessCheck
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.wiring import Footnote
@@ -23,6 +24,7 @@ class Parts:
     watch: IndexWatch
     readiness: ReadinessCheck
     broadcasts: Broadcasts
+    patience: Patience
     version: str
 
 

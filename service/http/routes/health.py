@@ -8,12 +8,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from retrieval.errors import DatabaseUnavailableError
 from service.http.auth import authenticate
 from service.http.describing import problems
 from service.http.parts import Parts, PartsOf
 from service.http.responses import AliveBody, ReadyBody, WelcomeBody
 
 router = APIRouter(tags=["health"])
+
+_DATABASE_TIMEOUT_S = 2.0
 
 
 @router.get("/", summary="What this is", response_model=WelcomeBody)
@@ -58,9 +61,14 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
     """Requests and answers. For a key that was made with --metrics also every collection by name, its size, and what
     is wrong with its index: that tells of documents which not everybody may read."""
     sizes = await parts.figures.sizes()
-    parts.metrics.set_sizes(sizes)
     # Without a database no key can be verified, and that it is away is what matters then.
-    with_index = sizes is not None and await _shows_index(request, parts)
+    with_index = False
+    if sizes is not None:
+        try:
+            with_index = await _shows_index(request, parts)
+        except (TimeoutError, DatabaseUnavailableError):
+            sizes = None
+    parts.metrics.set_sizes(sizes)
     if with_index:
         parts.metrics.set_inspection(parts.watch.latest())
     content, media_type = parts.metrics.expose(request.headers.get("accept", ""), with_index=with_index)
@@ -72,5 +80,7 @@ async def _shows_index(request: Request, parts: Parts) -> bool:
     authorization = request.headers.get("authorization")
     if not authorization:
         return False
-    key = await authenticate(parts.footnote.database, authorization)
+    key = await parts.patience.wait_for(
+        authenticate(parts.footnote.database, authorization), timeout_s=_DATABASE_TIMEOUT_S
+    )
     return key.shows_index_metrics

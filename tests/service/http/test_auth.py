@@ -10,6 +10,8 @@ from tests.service.http.conftest import House, unopened_app
 _KEYED = [
     ("POST", "/v1/ask"),
     ("POST", "/v1/search"),
+    ("GET", "/v1/answers/0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10/events"),
+    ("DELETE", "/v1/answers/0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"),
     ("GET", "/v1/documents"),
     ("GET", "/v1/documents/0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"),
     ("GET", "/v1/documents/0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10/text"),
