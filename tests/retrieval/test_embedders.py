@@ -323,6 +323,7 @@ def test_a_hub_that_cannot_be_reached_is_a_weights_error_that_points_to_a_folder
 
 
 @pytest.mark.extras
+@pytest.mark.timeout(660)
 def test_the_gpu_benchmark_runs_on_a_cpu_with_nothing_but_torch_and_sentence_transformers() -> None:
     """Its own machine has no other part of Footnote's installation, so the rest is made unimportable here."""
     root = Path(__file__).parents[2]
