@@ -43,15 +43,15 @@ class Neighbourhood:
 
 
 def gaps_between(passages: Sequence[Passage]) -> list[Gap]:
-    """The gaps that have to be read before these passages can be merged, in no particular order."""
+    """The gaps that have to be read before these passages can be merged, each once, in no particular order."""
     sections: dict[Hashable, list[Passage]] = defaultdict(list)
     for passage in passages:
         sections[_section(passage)].append(passage)
-    gaps = []
+    gaps: set[Gap] = set()
     for members in sections.values():
         starts = sorted({passage.char_start for passage in members})
         for end in {passage.char_end for passage in members}:
-            gaps += [
+            gaps.update(
                 Gap(
                     document_id=members[0].document_id,
                     revision=members[0].revision,
@@ -60,8 +60,8 @@ def gaps_between(passages: Sequence[Passage]) -> list[Gap]:
                 )
                 for start in starts
                 if 0 < start - end <= LONGEST_GAP
-            ]
-    return gaps
+            )
+    return list(gaps)
 
 
 async def read_gaps(database: Database, gaps: Sequence[Gap]) -> dict[Gap, str]:

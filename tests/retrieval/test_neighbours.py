@@ -138,6 +138,11 @@ def test_only_short_gaps_are_asked_for(drawn: tuple[str, list[Passage]]) -> None
     assert all(0 < gap.char_end - gap.char_start <= LONGEST_GAP for gap in gaps)
 
 
+def test_a_gap_that_two_sections_share_is_asked_for_once() -> None:
+    under = [passage_of("abc", start, start + 1, headings=(heading,)) for heading in "xy" for start in (0, 2)]
+    assert len(gaps_between(under)) == 1
+
+
 async def test_gaps_are_read_from_the_revision_in_code_points(database: Database) -> None:
     corpus = await make_corpus(database, PgvectorStore())
     await corpus.add("animals.md", "Badgers 😀 dig.", "Owls fly.", "Moles dig.")
