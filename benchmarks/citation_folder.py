@@ -64,7 +64,7 @@ def fill(root: Path, *, data: Path | None, sizes: Sizes, seed: int) -> list[Aske
 
 def _notes(folder: Path, rng: random.Random) -> Iterator[Asked]:
     folder.mkdir(parents=True)
-    for number in range(16):
+    for number in range(10):
         lines = []
         for thing in rng.sample(_THINGS, k=6):
             who, litres = rng.choice(_NAMES), rng.randint(100, 9_999)
