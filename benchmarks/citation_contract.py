@@ -8,8 +8,7 @@ and not, in all formats of citing (`quoting_model`). Every citation is checked a
 is fetched over HTTP (`citation_ledger`). Then most files change and are refreshed, twice, the second time while
 questions are being answered; then documents are deleted. After each change every citation ever given is checked again:
 it resolves to its quote, or, where its document was deleted, to 410. Refusals are counted beside the answers. With
-`--quick` words in common stand in for the cross-encoder (`word_scorer`): other sentences are quoted then, by the same
-code. Exits with 1 where anything was broken, or where fewer answers were given than were asked for. Reads
+`--quick` words in common stand in for the models (`word_models`): other sentences are quoted then, by the same code. Exits with 1 where anything was broken, or where fewer answers were given than were asked for. Reads
 FOOTNOTE_TEST_DATA (default ../shared/data; without it, notes and the example's handbook alone) and
 FOOTNOTE_WEIGHTS_DIR.
 """
@@ -38,16 +37,18 @@ from benchmarks.citation_folder import Asked, Sizes, change, fill, questions_fro
 from benchmarks.citation_ledger import Ledger
 from benchmarks.ingest_pipeline import temporary_home
 from benchmarks.quoting_model import QuotingLLM
-from benchmarks.word_scorer import WordScorer
+from benchmarks.word_models import WordEmbedder, WordScorer
 from ingest.parsing import ParserPool
 from ingest.reports import Fate, RefreshReport
-from retrieval.batching import ScoringBatcher
+from retrieval.batching import EmbeddingBatcher, ScoringBatcher
+from retrieval.search import Searcher
 from service.deleting import delete_document
 from service.http.app import create_app
 from service.ingestion import ingest_path
 from service.keys import create_key
-from service.sections import ChunkingSettings, LlmSettings, RerankerSettings
+from service.sections import ChunkingSettings, LlmSettings
 from service.settings import Settings
+from service.specs import search_policy
 from service.targets import SourceRules
 from service.wiring import Footnote, open_footnote
 
@@ -314,11 +315,26 @@ def kept(report: Mapping[str, Any], answers: int) -> bool:
 
 
 @asynccontextmanager
-async def judged_by_words(footnote: Footnote) -> AsyncIterator[Footnote]:
-    """The same service, with words in common in the place of the cross-encoder and what it reads for entailment."""
-    stand_in = WordScorer()
-    async with ScoringBatcher(stand_in) as scoring:
-        yield replace(footnote, reranker=stand_in, scoring=scoring, pair_reader=None)
+async def with_word_models(footnote: Footnote) -> AsyncIterator[Footnote]:
+    """The same service with words in common in the place of all models; entailment is not read for."""
+    embedder, scorer = WordEmbedder(footnote.embedder), WordScorer()
+    async with EmbeddingBatcher(embedder) as embedding, ScoringBatcher(scorer) as scoring:
+        yield replace(
+            footnote,
+            embedder=embedder,
+            embedding=embedding,
+            reranker=scorer,
+            scoring=scoring,
+            pair_reader=None,
+            searcher=Searcher(
+                database=footnote.database,
+                store=footnote.store,
+                embedder=embedder,
+                query_embedder=embedding,
+                reranker=scoring,
+                policy=search_policy(footnote.settings),
+            ),
+        )
 
 
 async def run(plan: Plan, *, overlap_tokens: int, quick: bool) -> dict[str, Any]:
@@ -329,15 +345,14 @@ async def run(plan: Plan, *, overlap_tokens: int, quick: bool) -> dict[str, Any]
             home=home,
             weights_dir=None if weights is None else Path(weights),
             chunking=ChunkingSettings(overlap_tokens=overlap_tokens),
-            reranker=RerankerSettings(enabled=not quick),
             # Never asked: it is why the support check is built. The model that writes takes its place.
             llm=LlmSettings(base_url="http://127.0.0.1:9/v1", model="none", location="inside"),
         )
         async with open_footnote(settings, report=_tell) as footnote:
             if not quick:
                 return await check_contract(footnote, home / "files", plan)
-            async with judged_by_words(footnote) as judged:
-                return await check_contract(judged, home / "files", plan)
+            async with with_word_models(footnote) as unread:
+                return await check_contract(unread, home / "files", plan)
 
 
 def main() -> None:
@@ -347,7 +362,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--overlap-tokens", type=int, default=0, help="of neighbouring chunks (default 0)")
-    parser.add_argument("--quick", action="store_true", help="words in common instead of the cross-encoder")
+    parser.add_argument("--quick", action="store_true", help="words in common instead of models")
     parser.add_argument("--json", action="store_true", help="print one JSON object on one line")
     arguments = parser.parse_args()
     data = DATA if DATA.is_dir() else None

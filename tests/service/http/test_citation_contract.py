@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.citation_contract import Plan, check_contract, judged_by_words, kept
+from benchmarks.citation_contract import Plan, check_contract, kept, with_word_models
 from benchmarks.citation_folder import Sizes
 from benchmarks.citation_ledger import Ledger
 from generation.caching import AnswerCache
 from retrieval.database import Database
 from retrieval.kept import Kept
-from retrieval.search import Searcher, SearchPolicy
 from service.sections import ChunkingSettings
 from service.wiring import Footnote
 from tests.service.http.conftest import House
@@ -26,23 +25,14 @@ _TEXT = "☂️ Cafe\u0301.\n\nEvery employee has twenty-five days of paid leave
 
 @pytest.fixture
 async def quick(footnote: Footnote, dsn: str) -> AsyncIterator[Footnote]:
-    """The service with words in common for a judge, short chunks that overlap, and answers kept."""
+    """The service with words in common instead of models, short chunks that overlap, and answers kept."""
     chunking = ChunkingSettings(max_tokens=96, overlap_tokens=24)
-    async with Database(dsn, max_connections=12) as database, judged_by_words(footnote) as judged:
-        yield replace(
-            judged,
-            settings=footnote.settings.model_copy(update={"chunking": chunking}),
-            database=database,
-            searcher=Searcher(
-                database=database,
-                store=footnote.store,
-                embedder=footnote.embedder,
-                query_embedder=footnote.embedding,
-                reranker=None,
-                policy=SearchPolicy(),
-            ),
-            answer_cache=AnswerCache(Kept(max_bytes=1_000_000, max_age_s=3_600)),
-        )
+    settings = footnote.settings.model_copy(update={"chunking": chunking})
+    async with (
+        Database(dsn, max_connections=12) as database,
+        with_word_models(replace(footnote, settings=settings, database=database)) as unread,
+    ):
+        yield replace(unread, answer_cache=AnswerCache(Kept(max_bytes=1_000_000, max_age_s=3_600)))
 
 
 async def test_every_quote_stands_at_its_place_before_and_after_documents_change(
