@@ -7,8 +7,9 @@ and asked over HTTP, of the extractive answerer and of a language model that wri
 and not, in all formats of citing (`quoting_model`). Every citation is checked against the text of its revision, which
 is fetched over HTTP (`citation_ledger`). Then most files change and are refreshed, twice, the second time while
 questions are being answered; then documents are deleted. After each change every citation ever given is checked again:
-it resolves to its quote, or, where its document was deleted, to 410. Refusals are counted beside the answers. With
-`--quick` words in common stand in for the models (`word_models`): other sentences are quoted then, by the same code. Exits with 1 where anything was broken, or where fewer answers were given than were asked for. Reads
+it resolves to its quote, or, where its document was deleted, to 410. Refusals are counted beside the answers.
+With `--quick` words in common stand in for the models (`word_models`): other sentences are quoted then, by the same
+code. Exits with 1 where anything was broken, or where fewer answers were given than were asked for. Reads
 FOOTNOTE_TEST_DATA (default ../shared/data; without it, notes and the example's handbook alone) and
 FOOTNOTE_WEIGHTS_DIR.
 """
