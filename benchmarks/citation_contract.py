@@ -24,10 +24,9 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -100,7 +99,7 @@ async def _open_doors(footnote: Footnote, seed: int) -> AsyncIterator[Mapping[st
     async with AsyncExitStack() as stack:
         doors = {}
         for name, llm in (("extractive", None), ("language model", QuotingLLM(seed))):
-            app = create_app(partial(nullcontext, replace(footnote, llm=llm)))
+            app = create_app(_opened(replace(footnote, llm=llm)))
             await stack.enter_async_context(app.router.lifespan_context(app))
             doors[name] = await stack.enter_async_context(
                 httpx.AsyncClient(
@@ -111,6 +110,11 @@ async def _open_doors(footnote: Footnote, seed: int) -> AsyncIterator[Mapping[st
                 )
             )
         yield doors
+
+
+def _opened(footnote: Footnote) -> Callable[[], AbstractAsyncContextManager[Footnote]]:
+    """What an app opens when it starts: a service that is closed elsewhere."""
+    return lambda: nullcontext(footnote)
 
 
 @dataclass(slots=True, kw_only=True)
