@@ -99,7 +99,7 @@ def _altered(sentence: str, chooser: random.Random) -> str:
     words = sentence.split()
     match chooser.randrange(6):
         case 0:  # a word is left out
-            del words[chooser.randrange(1, max(2, len(words) - 1))]
+            del words[chooser.randrange(len(words))]
         case 1:  # another number: mostly not stated any more
             words = [re.sub(r"\d", str(chooser.randint(1, 9)), word, count=1) for word in words]
         case 2:  # half of it
