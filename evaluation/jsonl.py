@@ -44,15 +44,39 @@ def read_rows(path: Path, read: Callable[[Mapping[str, Any]], tuple[str, Record]
     `read` raises `FlawError` for a row that it cannot use. Raises `EvaluationDataError`.
     """
     records: dict[str, Record] = {}
+
+    def keep(row: Mapping[str, Any]) -> None:
+        name, record = read(row)
+        if name in records:
+            raise FlawError("its id was used on an earlier line. Make the ids unique.")
+        records[name] = record
+
+    read_each(path, keep)
+    return records
+
+
+def read_each(path: Path, read: Callable[[Mapping[str, Any]], Record]) -> list[tuple[int, Record]]:
+    """The records of a JSON Lines file in its order, with the numbers of their lines.
+
+    `read` raises `FlawError` for a row that it cannot use. Raises `EvaluationDataError`.
+    """
+    records = []
     for number, line in lines(path):
         try:
-            name, record = read(_object(line))
-            if name in records:
-                raise FlawError("its id was used on an earlier line. Make the ids unique.")
+            records.append((number, read(_object(line))))
         except FlawError as flaw:
             raise EvaluationDataError(f"line {number} of '{path}': {flaw}") from flaw
-        records[name] = record
     return records
+
+
+def first_row(path: Path) -> Mapping[str, Any] | None:
+    """The first row of a file, None where it has none. Raises `EvaluationDataError`."""
+    for number, line in lines(path):
+        try:
+            return _object(line)
+        except FlawError as flaw:
+            raise EvaluationDataError(f"line {number} of '{path}': {flaw}") from flaw
+    return None
 
 
 def _object(line: str) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 open_database(settings)   the database alone, its server started and its schema checked
 open_intake(settings)     what ingestion needs: database, embedder, store, parsers
+open_support_check(settings)   what the support check needs: its models, and no database
 open_footnote(settings)   everything: also reranker, search, answers
 """
 
@@ -93,6 +94,19 @@ class Intake:
             longest_s=self.settings.parsing.ocr_timeout_s,
             memory_limit_bytes=self.settings.parsing.memory_bytes,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportCheck:
+    """What sentences are checked with (`generation.support`). Owned by `open_support_check`.
+
+    pair_reader: None where likeness alone is checked.
+    """
+
+    reranker: Reranker
+    scoring: ScoringBatcher
+    pair_reader: PairReader | None
+    policy: AnswerPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +282,26 @@ async def open_intake(settings: Settings, *, report: Report, deferred: bool = Tr
 
 
 @asynccontextmanager
+async def open_support_check(
+    settings: Settings, *, report: Report, needed: bool = True
+) -> AsyncIterator[SupportCheck]:
+    """The support check as the settings say. Where it is not `needed`, the cross-encoder alone is loaded."""
+    async with AsyncExitStack() as stack:
+        reranker = await asyncio.to_thread(lambda: load_reranker(reranker_spec(settings, report)))
+        stack.callback(reranker.close)
+        scoring = await stack.enter_async_context(ScoringBatcher(reranker))
+        reads = needed and settings.support.check == "entailment"
+        yield SupportCheck(
+            reranker=reranker,
+            scoring=scoring,
+            pair_reader=await stack.enter_async_context(_open_pair_reader(settings, report))
+            if reads
+            else None,
+            policy=answer_policy(settings),
+        )
+
+
+@asynccontextmanager
 async def open_footnote(
     settings: Settings,
     *,
@@ -280,15 +314,14 @@ async def open_footnote(
     """
     async with AsyncExitStack() as stack:
         intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
-        reranker = await asyncio.to_thread(lambda: load_reranker(reranker_spec(settings, report)))
-        stack.callback(reranker.close)
-        scoring = await stack.enter_async_context(ScoringBatcher(reranker))
-        llm = load_llms(specs) if (specs := llm_specs(settings)) else None
+        specs = llm_specs(settings)
+        check = await stack.enter_async_context(
+            open_support_check(settings, report=report, needed=bool(specs))
+        )
+        llm = load_llms(specs) if specs else None
         if llm is not None:
             stack.push_async_callback(llm.close)
         query_vectors = _kept_vectors(settings.cache)
-        checks = llm is not None and settings.support.check == "entailment"
-        pair_reader = await stack.enter_async_context(_open_pair_reader(settings, report)) if checks else None
         yield Footnote(
             settings=settings,
             database=intake.database,
@@ -296,8 +329,8 @@ async def open_footnote(
             embedder=intake.embedder,
             embedding=intake.embedding,
             parser_policy=intake.parser_policy,
-            reranker=reranker,
-            scoring=scoring,
+            reranker=check.reranker,
+            scoring=check.scoring,
             searcher=Searcher(
                 database=intake.database,
                 store=intake.store,
@@ -307,14 +340,14 @@ async def open_footnote(
                     if query_vectors is None
                     else RememberingEmbedder(intake.embedding, intake.embedder.identity, query_vectors)
                 ),
-                reranker=scoring if settings.reranker.enabled else None,
+                reranker=check.scoring if settings.reranker.enabled else None,
                 policy=search_policy(settings),
             ),
             llm=llm,
-            answer_policy=answer_policy(settings),
+            answer_policy=check.policy,
             answer_cache=_answer_cache(settings.cache),
             query_vectors=query_vectors,
-            pair_reader=pair_reader,
+            pair_reader=check.pair_reader,
         )
 
 

@@ -17,6 +17,7 @@ from rich.progress import (
 from service.cli.display import count, note, stderr
 
 _SECONDS_BETWEEN_LINES = 5.0
+_NOUNS = {"asking": "question", "checking": "claim"}
 
 
 class EvaluationProgress:
@@ -71,4 +72,4 @@ class EvaluationProgress:
 
 
 def _things(stage: str, number: int) -> str:
-    return count(number, "question" if stage == "asking" else "document")
+    return count(number, _NOUNS.get(stage, "document"))
