@@ -173,7 +173,7 @@ def _on_evidence(row: Mapping[str, Any], set_name: str) -> Claim:
 
 def _with_flags(row: Mapping[str, Any], set_name: str) -> Claim:
     """A claim is stated if the page supports each of its words."""
-    flags = row["non_supported_spans"]
+    flags = row.get("non_supported_spans")
     if not isinstance(flags, list) or not all(isinstance(flag, bool) for flag in flags):
         raise FlawError("its 'non_supported_spans' is no list of true and false. Give a flag for every word.")
     judged = "not_supported" if any(flags) else "supported"
@@ -195,11 +195,11 @@ def _on_knowledge(row: Mapping[str, Any], set_name: str) -> Claim:
 
 def _voted_on(row: Mapping[str, Any], set_name: str) -> Claim:
     """An answer is stated where the median of its votes is the best one. Answers to one conversation are a group."""
-    human = row["human"]
+    human = row.get("human")
     votes = human.get("faithfulness") if isinstance(human, dict) else None
     if not isinstance(votes, list) or not votes or not all(isinstance(vote, int | float) for vote in votes):
         raise FlawError("its 'human' has no list of votes as 'faithfulness'. Give at least one, from 1 to 4.")
-    contexts = row["contexts"]
+    contexts = row.get("contexts")
     if not isinstance(contexts, list) or not all(isinstance(each, dict) for each in contexts):
         raise FlawError("its 'contexts' is no list of objects with a 'text'. Give an empty list for none.")
     median = statistics.median(votes)
