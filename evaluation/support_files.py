@@ -51,8 +51,7 @@ def find_support_files(named: Sequence[Path]) -> SupportFiles:
         files = [*_files(place)]
         if not files:
             raise InvalidRequestError(
-                f"'{place}' holds no file that ends in {', '.join(_PLAIN)} or the same with .gz. "
-                "Name a file with claims, or a folder that has some in it."
+                f"'{place}' holds no file that ends in {', '.join(_PLAIN)} or the same with .gz. {_expected()}"
             )
         for path in files:
             key = path.resolve()
@@ -111,13 +110,18 @@ def _recognise(path: Path, *, strict: bool) -> Format | PassedOver:
 
 
 def _nothing(named: Sequence[Path], passed_over: Sequence[PassedOver]) -> str:
+    first, *others = passed_over
+    if not others:
+        return f"'{first.path}' is no set of claims: {first.why} {_expected()}"
     looked_at = ", ".join(f"'{place}'" for place in named)
-    first = passed_over[0]
-    others = f" ({len(passed_over) - 1:,} more files hold none either.)" if len(passed_over) > 1 else ""
     return (
-        f"there is no set of claims in {looked_at}. '{first.path}': {first.why}{others} "
-        f"Expected are rows with the fields {expected_fields()}."
+        f"there is no set of claims in {looked_at}: none of {len(passed_over):,} files is one. "
+        f"'{first.path}', for one: {first.why} {_expected()}"
     )
+
+
+def _expected() -> str:
+    return f"Expected are JSON objects, one a line, with the fields {expected_fields()}."
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -235,12 +235,13 @@ FORMATS = (
 
 
 def _label(row: Mapping[str, Any]) -> Label:
-    given = text_of(row, "label")
-    label = _LABELS.get(re.sub(r"[^a-z]", "", given.casefold()))
+    given = row.get("label")
+    label = _LABELS.get(re.sub(r"[^a-z]", "", given.casefold())) if isinstance(given, str) else None
     if label is None:
         raise FlawError(
-            f"its 'label' is {given[:40]!r}. Known are SUPPORT, CONTRADICT and NOT_ENOUGH_INFO; supported, "
-            "partially_supported and not_supported; Fully attributable, Not fully attributable and Generic."
+            f"its 'label' is {'missing' if given is None else repr(given)[:40]}. Known are SUPPORT, CONTRADICT and "
+            "NOT_ENOUGH_INFO; supported, partially_supported and not_supported; Fully attributable, Not fully "
+            "attributable and Generic."
         )
     return label
 

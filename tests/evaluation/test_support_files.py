@@ -45,11 +45,11 @@ def test_what_is_no_set_is_passed_over_with_its_reason(tmp_path: Path) -> None:
 def test_where_there_is_no_set_the_expected_fields_are_said(tmp_path: Path) -> None:
     write(tmp_path / "empty.jsonl", "")
     with pytest.raises(
-        InvalidRequestError, match="fields .*claim, sentences, label; or claim, evidence, label"
+        InvalidRequestError, match=r"fields .*claim, sentences, label; or claim, evidence, label"
     ):
         find_support_files([tmp_path])
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(InvalidRequestError, match="holds no file that ends in .jsonl"):
+    with pytest.raises(InvalidRequestError, match=r"holds no file that ends in \.jsonl"):
         find_support_files([tmp_path / "nothing"])
     with pytest.raises(InvalidRequestError, match="there is no file or folder"):
         find_support_files([tmp_path / "nowhere"])
@@ -57,5 +57,5 @@ def test_where_there_is_no_set_the_expected_fields_are_said(tmp_path: Path) -> N
 
 def test_a_file_that_is_named_itself_is_not_passed_over_when_broken(tmp_path: Path) -> None:
     write(tmp_path / "broken.jsonl", "[1]\n")
-    with pytest.raises(EvaluationDataError, match="line 1 of .*but no object"):
+    with pytest.raises(EvaluationDataError, match=r"line 1 of .*but no object"):
         find_support_files([tmp_path / "broken.jsonl"])

@@ -92,7 +92,8 @@ def test_a_smaller_sample_begins_a_larger_one(tmp_path: Path) -> None:
     ("rows", "changed", "error"),
     [
         (ON_SENTENCES, {"label": "PERHAPS"}, "line 2 of .*'label' is 'PERHAPS'. Known are SUPPORT"),
-        (ON_SENTENCES, {"label": None}, "'label' is missing or no text"),
+        (ON_SENTENCES, {"label": None}, "'label' is missing. Known are"),
+        (ON_SENTENCES, {"label": 3}, "'label' is 3. Known are"),
         (ON_SENTENCES, {"claim": 7}, "'claim' is missing or no text"),
         (ON_SENTENCES, {"sentences": "Owls fly."}, "'sentences' is missing or no list of texts"),
         (ON_EVIDENCE, {"evidence": [1]}, "'evidence' is missing or no list of texts"),
