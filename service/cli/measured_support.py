@@ -43,7 +43,7 @@ def _show_set(measurement: SupportMeasurement, threshold: float) -> None:
     _row("", ["the check", "cross-encoder"][: len(ways)])
     for name, figure in _ROWS:
         told = [figure(way) for way in ways]
-        if told[0] is not None:
+        if any(each is not None for each in told):
             _row(name.format(threshold=threshold), ["-" if each is None else each for each in told])
     if figures.auc_gain is not None and figures.auc_gain.value is not None:
         _line(f"  {'AUC, gained by the check':<{_NAMES}}{_gain(figures.auc_gain)}")
