@@ -33,7 +33,15 @@ FEATURES = (
     "names lacking in the most relevant", "names lacking together", "names lacking anywhere",
     "negations apart", "opposites", "turned", "negated", "length", "length of the source", "speaks of itself", "asks",
     "words added",
+    "near, numbers lacking", "near, names lacking", "near, negations apart", "near, opposites", "near, turned",
+    "near, contradicted", "near, contradicted together", "near, stated together", "near, stated",
+    "near the most relevant, numbers lacking", "near the most relevant, names lacking", "near", "near, squared",
+    "rather contradicted together", "rather contradicted by the most relevant", "rather contradicted and negated",
+    "negated and negations apart",
 )  # fmt: skip
+_NEAR, _NEAR_ONE = 0.6, 0.5
+"""Shares of a claim's words from which on a source is near: what is different then tells of contradiction."""
+
 _NEARLY_IN_ONE, _NEARLY_IN_ALL, _ALL_BUT_ONE = 0.6, 0.65, 0.8
 """Shares of a claim's words from which on a difference in names, in negations, in opposites is a clash."""
 
@@ -119,7 +127,7 @@ def features(read: Read) -> NDArray[np.float64]:
     shares = [share(said, stems(text), weight) for text in (most, read.together, everything)]
     lacking = [_lacking(facts, text, read.around) for text in (most, read.together, everything)]
     apart = divergence(read.claim, read.singles[stating])
-    return np.array([
+    return _with_products(np.array([
         relevance[best], second, relevance[-1], stated[stating], stated[best],
         max(contradicted[i] for i in near), contradicted[best], contradicted[stating], stated[-1], contradicted[-1],
         *shares,
@@ -128,7 +136,29 @@ def features(read: Read) -> NDArray[np.float64]:
         min(apart.negations, 2), min(apart.opposites, 2), min(apart.turned, 4) / 4, is_negated(read.claim),
         math.log(1 + len(said)), math.log(1 + len(most)), bool(_SELF.search(read.claim)), "?" in read.claim,
         len(said) * (1 - shares[1]) / 5,
-    ], dtype=float)  # fmt: skip
+    ], dtype=float))  # fmt: skip
+
+
+def _with_products(row: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The features with those that tell how the others work together: a regression alone only adds them up."""
+    value: dict[str, float] = dict(zip(FEATURES, map(float, row), strict=False))
+    near = _above(value["words held together"], _NEAR)
+    near_one = _above(value["words held by the most relevant"], _NEAR_ONE)
+    rather = value["contradicted together"] - value["stated together"]
+    return np.append(row, [
+        *(near * value[name] for name in (
+            "numbers lacking together", "names lacking together", "negations apart", "opposites", "turned",
+            "contradicted", "contradicted together", "stated together", "stated",
+        )),
+        *(near_one * value[f"{kind} lacking in the most relevant"] for kind in ("numbers", "names")),
+        near, near**2,
+        rather, value["contradicted by the most relevant"] - value["stated by the most relevant"],
+        rather * value["negated"], value["negated"] * value["negations apart"],
+    ])  # fmt: skip
+
+
+def _above(share_held: float, least: float) -> float:
+    return max(0.0, (share_held - least) / (1 - least))
 
 
 def _log_shares(logits: NDArray[np.float64]) -> NDArray[np.float64]:
