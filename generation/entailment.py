@@ -21,7 +21,7 @@ from retrieval.tokenizing import TextTokenizer
 from retrieval.weights import RERANKER_PIN, verify_weights
 
 LAYERS_FILE = Path(__file__).parent / "weights" / "entailment.onnx"
-LAYERS_SHA256 = "a9c903f7205d50a5eb076ee1eb8e44bff88c189dd11110203a864f301daf83d0"
+LAYERS_SHA256 = "a05cb1c3842675b092b04e6e17a1615e20c70b3ca5eb822da6cd20b5937a9975"
 TAP = "/bert/encoder/layer.7/output/LayerNorm/Add_1_output_0"
 MAX_TOKENS = 128
 FIGURES = 4

@@ -42,7 +42,7 @@ FEATURES = (
 _NEAR, _NEAR_ONE = 0.6, 0.5
 """Shares of a claim's words from which on a source is near: what is different then tells of contradiction."""
 
-_NEARLY_IN_ONE, _NEARLY_IN_ALL, _ALL_BUT_ONE = 0.6, 0.65, 0.8
+_NEARLY_IN_ONE, _NEARLY_IN_ALL, _ALL_BUT_ONE = 0.7, 0.75, 0.8
 """Shares of a claim's words from which on a difference in names, in negations, in opposites is a clash."""
 
 _SELF = re.compile(

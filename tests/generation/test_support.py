@@ -64,7 +64,7 @@ async def test_a_stated_sentence_is_supported_by_the_sentence_that_states_it(
         "The other parent gets six weeks of leave on full pay.", 1, scorer=scorer, reader=reader
     )
     assert checked.supported
-    assert checked.support > 0.8
+    assert checked.support > 0.7
     (place,) = checked.places
     assert place.quote == "The other parent has 6 weeks of leave on full pay."
     assert LEAVE.text[place.char_start : place.char_end] == place.quote
