@@ -101,7 +101,7 @@ def _taught(
 
 
 def _examples(item: Item, rng: random.Random) -> Iterable[Example]:
-    """The claim beside all that is read together, and beside one sentence, which says as much if annotators chose it."""
+    """The claim beside all that is read together, and beside one sentence, which says as much if it was chosen."""
     claim, large = item.claim, item.claim.set_name in _LARGE_SETS
     if large and rng.random() > 0.5:
         return
