@@ -15,6 +15,7 @@ from generation.citations import CitedSentence
 from generation.comparing import compare
 from generation.context import NumberedPassage
 from generation.entailment import PairReader, Readings
+from generation.judging import Judge
 from generation.likeness import most_alike
 from generation.sentences import split_sentences
 from generation.support import check_support
@@ -51,13 +52,14 @@ class JudgedClaim:
 class ClaimJudge:
     """The support check as answers use it. Without a `reader` it is that of likeness.
 
-    baseline: whether the cross-encoder is asked as well.
+    baseline: whether the cross-encoder is asked as well. second: gives a second opinion.
     """
 
     scorer: PairScorer
     reader: PairReader | None
     policy: AnswerPolicy
     baseline: bool = True
+    second: Judge | None = None
 
     async def judge(self, claim: Claim) -> JudgedClaim:
         """Judge a claim by its own source alone. Raises `ModelError`."""
@@ -85,6 +87,7 @@ class ClaimJudge:
             scorer=self.scorer,
             policy=self.policy,
             reader=reader,
+            judge=self.second,
         )
         if reader is None:
             return checked, None

@@ -31,6 +31,7 @@ from generation.entailment import PairReader
 from generation.events import AnswerEvent, Delta, Done, Retrieved, UsageReported
 from generation.evidence import looked_at, weigh
 from generation.extract import best_place, extract
+from generation.judging import JudgePolicy, LLMJudge, added
 from generation.llms import LLM, Usage
 from generation.permission import permitted
 from generation.prompt import build_prompt
@@ -195,10 +196,17 @@ async def _word(
     policy: AnswerPolicy,
 ) -> AsyncGenerator[AnswerEvent, None]:
     """Let the language model answer, and check every sentence of what it says."""
+    judge = LLMJudge(llm, JudgePolicy(timeout_s=policy.judge_timeout_s)) if policy.judge else None
 
     async def check(sentence: CitedSentence) -> CheckedSentence:
         return await check_support(
-            sentence, context, question=question, scorer=scorer, policy=policy, reader=pair_reader
+            sentence,
+            context,
+            question=question,
+            scorer=scorer,
+            policy=policy,
+            reader=pair_reader,
+            judge=judge,
         )
 
     draft = Draft(policy.unsupported)
@@ -221,7 +229,8 @@ async def _word(
                     for told in draft.finish():
                         yield told
                     written_by = replace(result, model=item.usage.model or llm.model)
-                    for event in _end(_judge(draft, item, written_by, policy)):
+                    said = item if judge is None else replace(item, usage=added(item.usage, judge.usage))
+                    for event in _end(_judge(draft, said, written_by, policy)):
                         yield event
 
 

@@ -47,6 +47,8 @@ class AnswerPolicy:
     passages, read_closely: how many of the passages found the evidence check reads, and of how many every sentence.
     max_sentences: of an extracted answer.
     context_tokens, max_answer_tokens: budgets of the prompt's passages and of the model's answer.
+    judge: whether the language model is asked about sentences that the support check is in doubt about
+        (`generation.judging`); judge_timeout_s: for each.
     unsupported: what becomes of sentences that nothing supports: they are dropped, or shown marked as such, or one of
         them has the whole answer refused.
     """
@@ -60,6 +62,8 @@ class AnswerPolicy:
     max_sentences: int = 3
     context_tokens: int = 3_000
     max_answer_tokens: int = 600
+    judge: bool = False
+    judge_timeout_s: float = 10.0
     unsupported: Unsupported = "drop"
 
 

@@ -43,7 +43,7 @@ def answer_key(
     A passage is its document, revision and offsets, and besides all that a prompt or a citation says of it: a file that
     was renamed has another path in the same revision. Of the hits those count that the evidence check reads.
     """
-    wording = [template(name).template for name in ("system", "question")]
+    wording = [template(name).template for name in ("system", "question", "judge")]
     passages = [hit.passage for hit in hits[: policy.passages]]
     made_of = (question, [*turns], wording, policy, _model(llm), passages)
     return sha256(repr(made_of).encode("utf-8", "backslashreplace")).hexdigest()

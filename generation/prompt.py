@@ -44,6 +44,16 @@ def build_prompt(question: str, passages: Sequence[NumberedPassage]) -> list[Mes
     ]
 
 
+def build_judge_prompt(claim: str, passages: Sequence[Passage]) -> list[Message]:
+    """The messages that ask a model whether passages state a claim."""
+    numbered = (NumberedPassage(number=n, passage=passage) for n, passage in enumerate(passages, start=1))
+    fenced = "\n\n".join(map(_fenced, numbered))
+    return [
+        Message(role="system", content=template("judge").template),
+        Message(role="user", content=f"{fenced}\n\nClaim: {' '.join(harmless(claim).split())}"),
+    ]
+
+
 def _fenced(numbered: NumberedPassage) -> str:
     passage = numbered.passage
     text = harmless(_REFERENCE.sub(r"(\1)", passage.text))

@@ -15,6 +15,7 @@ from generation.comparing import compare
 from generation.context import NumberedPassage
 from generation.entailment import PairReader
 from generation.facts import Facts, content_words, facts_of
+from generation.judging import Judge
 from generation.sentences import Sentence, split_sentences
 from retrieval.records import Passage
 from retrieval.reranking import PairScorer
@@ -44,6 +45,15 @@ class _Place:
     score: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """How well some passages support a claim (0..1), and where. `clashes`: they say something else."""
+
+    score: float
+    places: Sequence[_Place]
+    clashes: bool = False
+
+
 async def check_support(
     sentence: CitedSentence,
     passages: Sequence[NumberedPassage],
@@ -52,25 +62,31 @@ async def check_support(
     scorer: PairScorer,
     policy: AnswerPolicy,
     reader: PairReader | None = None,
+    judge: Judge | None = None,
 ) -> CheckedSentence:
     """Score one sentence and find the places that support it; an unsupported one is left without citations.
 
     With a `reader` the score is the probability that the sources state the sentence (`generation.comparing`). Without
     one it is the cross-encoder's, which knows likeness but not contradiction, lowered where facts are stated nowhere.
+    A `judge` gives a second opinion where nothing clashes.
     """
     claim = sentence.text
     cited = [numbered.passage for numbered in passages if numbered.number in sentence.passages]
     others = [numbered.passage for numbered in passages if numbered.number not in sentence.passages]
-    support, places = 0.0, list[_Place]()
+    support: float = 0.0
+    places: Sequence[_Place] = ()
     for group in (cited, others):
         if group and support < policy.supported_from:
-            found, found_places = await (
+            found = await (
                 _support(claim, group, question=question, scorer=scorer, policy=policy)
                 if reader is None
                 else _compared(claim, group, question=question, reader=reader)
             )
-            if found > support:
-                support, places = found, found_places
+            score = found.score
+            if judge is not None and found.places and not found.clashes:
+                score = await judge.weigh(claim, group, score)
+            if score > support:
+                support, places = score, found.places
     supported = bool(places) and support >= policy.supported_from
     return CheckedSentence(
         text=claim,
@@ -83,13 +99,13 @@ async def check_support(
 
 async def _support(
     claim: str, passages: Sequence[Passage], *, question: str, scorer: PairScorer, policy: AnswerPolicy
-) -> tuple[float, list[_Place]]:
+) -> _Found:
     """How well the passages support the claim, and where."""
     facts = facts_of(claim)
     claim = _with_question(claim, facts, question)
     candidates = _most_alike(claim, facts, passages)
     if not candidates:
-        return 0.0, []
+        return _Found(score=0.0, places=())
     logits = await scorer.score([(claim, sentence.text) for _, sentence in candidates])
     ranked = sorted(
         (
@@ -100,20 +116,20 @@ async def _support(
     )
     supporting = [ranked[0], *(place for place in ranked[1:] if place.score >= policy.supported_from)]
     places, missing = _until_stated(facts, supporting)
-    return places[0].score * (_UNSTATED_FACT if missing else 1.0), places
+    score = places[0].score * (_UNSTATED_FACT if missing else 1.0)
+    return _Found(score=score, places=places, clashes=bool(missing))
 
 
-async def _compared(
-    claim: str, passages: Sequence[Passage], *, question: str, reader: PairReader
-) -> tuple[float, list[_Place]]:
+async def _compared(claim: str, passages: Sequence[Passage], *, question: str, reader: PairReader) -> _Found:
     """How likely the passages state the claim, and where. What they rather contradict counts as hardly stated."""
     compared = await compare(_with_question(claim, facts_of(claim), question), passages, reader=reader)
     verdict = compared.verdict
     denied = verdict.clashes or verdict.contradicted >= 0.5
     score = verdict.stated * (_CONTRADICTED if denied else 1.0)
-    return score, [
+    places = [
         _Place(passage=passage, sentence=sentence, score=score) for passage, sentence in compared.places
     ]
+    return _Found(score=score, places=places, clashes=denied)
 
 
 def _with_question(claim: str, facts: Facts, question: str) -> str:

@@ -7,7 +7,8 @@ database is needed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from evaluation.support_figures import SupportFigures, sum_up_support
 from evaluation.support_files import PassedOver, find_support_files
 from evaluation.support_sets import SupportSet, read_support_set
 from generation.entailment import LAYERS_SHA256
+from generation.judging import JudgePolicy, LLMJudge
+from generation.llms import load_llms
+from retrieval.errors import ConfigurationError
 from service.evaluating import Progress
 from service.settings import Settings
-from service.specs import Report
+from service.specs import Report, llm_specs
 from service.wiring import SupportCheck, open_support_check
 
 
@@ -117,9 +121,16 @@ async def measure_support(
 ) -> SupportEvaluation:
     """Load the models, judge all claims, one after the other, and compare with the sets' labels."""
     measurements, lines = [], []
-    async with open_support_check(settings, report=report) as check:
+    async with (
+        open_support_check(settings, report=report) as check,
+        _second_opinion(settings, check) as second,
+    ):
         judge = ClaimJudge(
-            scorer=check.scoring, reader=check.pair_reader, policy=check.policy, baseline=request.baseline
+            scorer=check.scoring,
+            reader=check.pair_reader,
+            policy=check.policy,
+            baseline=request.baseline,
+            second=second,
         )
         for support_set in prepared.sets:
             progress.name(support_set.name)
@@ -143,6 +154,25 @@ async def measure_support(
         measurements=tuple(measurements),
         passed_over=prepared.passed_over,
     )
+
+
+@asynccontextmanager
+async def _second_opinion(settings: Settings, check: SupportCheck) -> AsyncIterator[LLMJudge | None]:
+    """The language model as a judge, where the settings want one. Claims of a set may be sent to any."""
+    if not check.policy.judge:
+        yield None
+        return
+    specs = llm_specs(settings)
+    if not specs:
+        raise ConfigurationError(
+            "support.judge has a language model give a second opinion, and none is set. Set llm.base_url and llm.model "
+            "(docs/llms.md), or support.judge to false."
+        )
+    llm = load_llms(specs)
+    try:
+        yield LLMJudge(llm, JudgePolicy(timeout_s=check.policy.judge_timeout_s))
+    finally:
+        await llm.close()
 
 
 async def _judge_set(judge: ClaimJudge, support_set: SupportSet, progress: Progress) -> Sequence[JudgedClaim]:
@@ -176,6 +206,8 @@ def _tell(judged: JudgedClaim, threshold: float) -> dict[str, Any]:
 def _describe(settings: Settings, check: SupportCheck) -> dict[str, str]:
     """What decides the figures, in words."""
     described = {"support check": settings.support.check, "cross-encoder": check.reranker.name}
+    if check.policy.judge:
+        described["judge"] = settings.llm.model or ""
     if check.pair_reader is not None:
         described["layers"] = f"entailment@{LAYERS_SHA256[:8]}"
     return described

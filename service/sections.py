@@ -153,6 +153,8 @@ class SupportSettings(Section):
     """How sentences of a language model are checked against the sources (`generation.support`)."""
 
     check: Literal["entailment", "likeness"] = "entailment"
+    judge: bool = False
+    judge_timeout_s: Annotated[float, Field(gt=0)] = 10.0
 
 
 class ChunkingSettings(Section):

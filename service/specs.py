@@ -98,7 +98,11 @@ def passage_policy(
 
 def answer_policy(settings: Settings) -> AnswerPolicy:
     """How answers are made under these settings."""
-    return AnswerPolicy(unsupported=settings.answers.unsupported)
+    return AnswerPolicy(
+        unsupported=settings.answers.unsupported,
+        judge=settings.support.judge,
+        judge_timeout_s=settings.support.judge_timeout_s,
+    )
 
 
 def rewrite_policy(settings: Settings) -> RewritePolicy:
