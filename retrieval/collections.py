@@ -38,10 +38,10 @@ async def find_collection(database: Database, name: str) -> Collection:
 async def find_readable_collection(database: Database, name: str, *, scope: Scope) -> Collection:
     """The collection of that name, if the scope may read anything in it. Raises `NotFoundError`, the same where it may
     not and where there is no such collection."""
-    if scope.principals is None:
+    if scope.principals is None and scope.has_collection(name):
         return await find_collection(database, name)
     row = None
-    if NAME.fullmatch(name):
+    if scope.principals is not None and scope.has_collection(name) and NAME.fullmatch(name):
         parameters = {"name": name, "principals": sorted(scope.principals)}
         row = await database.fetch_one(query("collections.find_readable"), parameters)
     if row is None:

@@ -14,8 +14,9 @@ from service.http.sse import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 
 _WHEN = {
     400: "The body is not JSON, or the cursor is broken.",
-    401: "The key is missing, unknown or revoked.",
-    403: "The language model is outside, and the collection's passages may not leave the house.",
+    401: "The key is missing, unknown, revoked or has ended.",
+    403: "The caller's role does not allow it; or the language model is outside, and the collection's passages may not "
+    "leave the house.",
     404: "It does not exist, or not for this caller.",
     410: "It did exist, and was deleted with its texts.",
     413: "The body is larger than what is accepted.",
@@ -39,7 +40,7 @@ EVENTS: dict[str, Any] = {
         "example": EVENTS_EXAMPLE,
     }
 }
-ALWAYS = (401, 422, 500, 503)
+ALWAYS = (401, 403, 422, 500, 503)
 WITH_BODY = (400, 413, 415)
 
 

@@ -76,6 +76,10 @@ class KeyRefusedError(FootnoteError):
     """A request came with a key that is not in force."""
 
 
+class RoleLackingError(FootnoteError):
+    """A caller is known, but their role does not allow what they ask for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A kind of problem. `detail` is said in place of an error's own message where that may name hosts or paths."""
@@ -102,6 +106,7 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
             title="The key is not in force",
             headers={"WWW-Authenticate": 'Bearer realm="footnote", error="invalid_token"'},
         ),
+        RoleLackingError: Kind(status=403, name="role-lacking", title="The role does not allow it"),
         OutsideNotAllowedError: Kind(
             status=403, name="outside-not-allowed", title="The passages may not leave the house"
         ),

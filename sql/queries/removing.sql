@@ -43,8 +43,9 @@ UPDATE documents SET current_revision = NULL, removed_at = now(), updated_at = n
 -- name: erase_document
 -- A document with all of its revisions. Whoever could read it is told that it was there: a citation to it is answered
 -- with "gone".
-WITH erased AS (DELETE FROM documents WHERE id = %(document_id)s RETURNING id, readers)
-INSERT INTO erased_documents (id, readers) SELECT id, readers FROM erased ON CONFLICT DO NOTHING
+WITH erased AS (DELETE FROM documents WHERE id = %(document_id)s RETURNING id, readers, collection_id)
+INSERT INTO erased_documents (id, readers, collection)
+SELECT e.id, e.readers, c.name FROM erased AS e JOIN collections AS c ON c.id = e.collection_id ON CONFLICT DO NOTHING
 
 -- name: purge_revisions
 -- Texts whose retention has ended.

@@ -26,7 +26,7 @@ router = keyed_router("answers")
     "/v1/ask",
     summary="Ask a question",
     response_model=AnswerBody,
-    responses={200: answered(), **problems(*ALWAYS, *WITH_BODY, 403, 404, 502, 504)},
+    responses={200: answered(), **problems(*ALWAYS, *WITH_BODY, 404, 502, 504)},
 )
 async def ask(asked: AskRequest, request: Request, parts: PartsOf, key: CallersKey) -> Response:
     """Answer a question from a collection. One that the collection does not answer is refused, with status 200.
