@@ -84,6 +84,7 @@ class Revision:
     """The parsed text of a document at one time. `page_starts` is empty for a text without pages."""
 
     document_id: UUID
+    collection: str
     number: int
     title: str
     text: str

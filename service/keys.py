@@ -119,7 +119,7 @@ async def create_key(
 
 async def list_keys(database: Database) -> list[ApiKey]:
     """All keys, revoked ones included, oldest first."""
-    return [_api_key(row) for row in await database.fetch_all(query("keys.list"))]
+    return [api_key_of(row) for row in await database.fetch_all(query("keys.list"))]
 
 
 async def revoke_key(database: Database, key_id: UUID) -> ApiKey:
@@ -127,7 +127,7 @@ async def revoke_key(database: Database, key_id: UUID) -> ApiKey:
     row = await database.fetch_one(query("keys.revoke"), {"key_id": key_id})
     if row is None:
         raise NotFoundError(f"there is no key {key_id}. `footnote keys list` shows all of them.")
-    return _api_key(row)
+    return api_key_of(row)
 
 
 async def verify_key(database: Database, text: str) -> ApiKey | None:
@@ -140,7 +140,7 @@ async def verify_key(database: Database, text: str) -> ApiKey | None:
         if hmac.compare_digest(given, bytes(row["secret_hash"])):
             if row["mark_used"]:
                 await database.execute(query("keys.mark_used"), {"key_id": row["id"]})
-            return _api_key(row)
+            return api_key_of(row)
     return None
 
 
@@ -196,7 +196,8 @@ def _hash(text: str, *, is_limited: bool) -> bytes:
     return hashlib.sha256(b"limited:" + text.encode() if is_limited else text.encode()).digest()
 
 
-def _api_key(row: DictRow) -> ApiKey:
+def api_key_of(row: DictRow) -> ApiKey:
+    """The key that a row with its columns tells of."""
     return ApiKey(
         id=row["id"],
         name=row["name"],

@@ -61,6 +61,16 @@ def read_deadline(text: str, *, now: datetime) -> datetime:
         ) from exc
 
 
+def read_past(text: str, *, now: datetime) -> datetime:
+    """A time gone by: a date or time, or how long ago, as in 7d, 12h or 2w. Raises `InvalidRequestError`."""
+    if ago := _SPAN.fullmatch(text.strip()):
+        try:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:  # before all times that can be written is before everything that was noted
+            return datetime.min.replace(tzinfo=UTC)
+    return read_begin(text.strip())
+
+
 def _read(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text.upper())

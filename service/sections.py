@@ -39,6 +39,10 @@ def _expand(path: Path) -> Path:
 Folder = Annotated[Path, AfterValidator(_expand)]
 Reader = Annotated[str, Field(pattern=rf"^({PUBLIC}|(user|group):\S(.*\S)?)$")]
 Extension = Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")]
+# All of them asymmetric: with a shared secret whoever verifies tokens could make them.
+SigningAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
 
 
@@ -179,6 +183,35 @@ class ParsingSettings(Section):
     memory_bytes: Annotated[int, Field(ge=256 * 1024**2)] = 2 * 1024**3
     unstructured: Annotated[tuple[Extension, ...], NoDecode, BeforeValidator(_split)] = ()
     fallback: bool = False
+
+
+class AuthSettings(Section):
+    """Tokens of an outside issuer (`issuer`, `audience` and `jwks_url` together), sessions, and the one-time link."""
+
+    issuer: str | None = None
+    audience: str | None = None
+    jwks_url: WebAddress | None = None
+    algorithms: Annotated[
+        tuple[SigningAlgorithm, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    ] = ("RS256", "ES256")
+    user_claim: Annotated[str, Field(min_length=1)] = "sub"
+    groups_claim: Annotated[str, Field(min_length=1)] = "groups"
+    role_claim: Annotated[str, Field(min_length=1)] = "roles"
+    editors: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    collections_claim: str | None = None
+    leeway_s: Annotated[float, Field(ge=0, le=600)] = 30.0
+    keys_max_age_s: Annotated[float, Field(ge=10, le=86_400)] = 600.0
+    session_hours: Annotated[float, Field(gt=0, le=8_760)] = 12.0
+    link_minutes: Annotated[float, Field(ge=0, le=1_440)] = 10.0
+
+
+class AuditSettings(Section):
+    """Who asked what of which documents. `questions`: what of a question is kept beside the rest."""
+
+    enabled: bool = True
+    questions: Literal["text", "hash", "off"] = "hash"
+    retention_days: Annotated[int, Field(ge=0)] = 90
 
 
 class IngestSettings(Section):

@@ -14,9 +14,9 @@ from service.http.sse import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 
 _WHEN = {
     400: "The body is not JSON, or the cursor is broken.",
-    401: "The key is missing, unknown, revoked or has ended.",
-    403: "The caller's role does not allow it; or the language model is outside, and the collection's passages may not "
-    "leave the house.",
+    401: "The key is missing, unknown, revoked or has ended; the token, the session or the link is not accepted.",
+    403: "The caller's role does not allow it; a request with a session's cookie comes from a page of another origin; "
+    "or the language model is outside, and the collection's passages may not leave the house.",
     404: "It does not exist, or not for this caller.",
     410: "It did exist, and was deleted with its texts.",
     413: "The body is larger than what is accepted.",
@@ -24,7 +24,7 @@ _WHEN = {
     422: "The request does not have the right shape, or asks for what cannot be.",
     500: "Something went wrong inside, or the service is not configured rightly.",
     502: "The language model's server is away, refuses, or gives something that is not an answer.",
-    503: "The database or a model is away; `Retry-After` says when to try again.",
+    503: "The database, a model or the tokens' issuer is away; `Retry-After` says when to try again.",
     504: "The language model took too long.",
 }
 EVENTS: dict[str, Any] = {

@@ -46,6 +46,8 @@ from service.http.broadcast import (
 )
 from service.http.cursors import CursorError
 from service.logs import REQUEST_ID
+from service.signing_keys import IssuerUnavailableError
+from service.tokens import TokenRefusedError
 
 logger = logging.getLogger("footnote.problems")
 
@@ -80,6 +82,14 @@ class RoleLackingError(FootnoteError):
     """A caller is known, but their role does not allow what they ask for."""
 
 
+class LinkRefusedError(FootnoteError):
+    """The secret of a one-time link is wrong, was used, or came too late or from elsewhere."""
+
+
+class CrossOriginError(FootnoteError):
+    """A request with a session's cookie does not come from a page of the service's own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A kind of problem. `detail` is said in place of an error's own message where that may name hosts or paths."""
@@ -105,6 +115,24 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
             name="key-refused",
             title="The key is not in force",
             headers={"WWW-Authenticate": 'Bearer realm="footnote", error="invalid_token"'},
+        ),
+        TokenRefusedError: Kind(
+            status=401,
+            name="token-refused",
+            title="The token is not accepted",
+            headers={"WWW-Authenticate": 'Bearer realm="footnote", error="invalid_token"'},
+        ),
+        LinkRefusedError: Kind(
+            status=401,
+            name="link-refused",
+            title="The link is not accepted",
+            headers={"WWW-Authenticate": 'Bearer realm="footnote"'},
+        ),
+        CrossOriginError: Kind(
+            status=403, name="cross-origin", title="The request does not come from a page of this service"
+        ),
+        IssuerUnavailableError: Kind(
+            status=503, name="issuer-unavailable", title="The tokens' issuer is away", headers=_RETRY
         ),
         RoleLackingError: Kind(status=403, name="role-lacking", title="The role does not allow it"),
         OutsideNotAllowedError: Kind(
@@ -191,6 +219,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response that tells of a problem."""
+    request.state.problem = kind.name  # for whoever logs that the request was denied
     content = _shape(kind, detail, path=request.scope["path"])
     if errors:
         content["errors"] = list(errors)

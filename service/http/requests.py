@@ -7,8 +7,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from generation.rewriting import Turn
@@ -205,3 +213,44 @@ class RevisionQuery(BaseModel):
         int | None,
         Field(ge=1, le=2_147_483_647, description="A citation's `revision`; without it the newest."),
     ] = None
+
+
+class SessionRequest(_Request):
+    """Whom to sign in: by a key, or by the secret of the one-time link."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"key": "fn_x8Kq2LmZ_…"},
+                {"link": "Jd0yX2o…"},
+            ],
+            "oneOf": [{"required": ["key"]}, {"required": ["link"]}],
+        }
+    )
+
+    key: Annotated[str | None, Field(max_length=200, description="An API key.")] = None
+    link: Annotated[
+        str | None,
+        Field(
+            max_length=200, description="What follows `#link=` in the address that `footnote serve` prints."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SessionRequest:
+        if (self.key is None) == (self.link is None):
+            raise PydanticCustomError("one_of_both", "give either `key` or `link`")
+        return self
+
+
+class AuditQuery(BaseModel):
+    """Which rows of the audit to list, newest first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: Annotated[Time | None, Field(description="Rows from then on.")] = None
+    caller: Annotated[UUID | None, Field(description="Of this caller: a key's id.")] = None
+    cursor: Annotated[
+        str | None, Field(max_length=100, description="`next` of the page before; none for the first.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100

@@ -27,7 +27,7 @@ WHERE d.id = %(document_id)s
 -- name: revision
 -- A revision's text; the current one where no number is given, else the newest of a removed document. A former one is
 -- for those who may read the document now and could read it then.
-SELECT r.document_id, r.revision AS number, r.title, r.text, r.page_starts, r.created_at, r.superseded_at
+SELECT r.document_id, c.name AS collection, r.revision AS number, r.title, r.text, r.page_starts, r.created_at, r.superseded_at
 FROM revisions AS r JOIN documents AS d ON d.id = r.document_id JOIN collections AS c ON c.id = d.collection_id
 WHERE d.id = %(document_id)s
   AND (%(principals)s::text[] IS NULL

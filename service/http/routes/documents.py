@@ -10,8 +10,8 @@ from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response
 
 from retrieval.collections import find_readable_collection
-from retrieval.documents import find_document, find_revision, list_documents
-from service.http.auth import Caller, keyed_router
+from retrieval.documents import list_documents
+from service.http.auth import Caller, CallersDesk, keyed_router
 from service.http.cursors import decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, problems
 from service.http.parts import PartsOf
@@ -66,10 +66,9 @@ async def list_page(
     response_model=DocumentBody,
     responses=problems(*ALWAYS, 404, 410),
 )
-async def show(document_id: UUID, parts: PartsOf, caller: Caller) -> JSONResponse:
+async def show(document_id: UUID, desk: CallersDesk) -> JSONResponse:
     """A document, also one whose file has gone. What the caller may not read does not exist for them."""
-    document = await find_document(parts.footnote.database, document_id, scope=caller)
-    return JSONResponse(document_as_json(document))
+    return JSONResponse(document_as_json(await desk.document(document_id)))
 
 
 @router.get(
@@ -81,14 +80,11 @@ async def show(document_id: UUID, parts: PartsOf, caller: Caller) -> JSONRespons
 async def text(
     document_id: UUID,
     asked: Annotated[RevisionQuery, Query()],
-    parts: PartsOf,
-    caller: Caller,
+    desk: CallersDesk,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The text of a revision, to the character: `text[char_start:char_end]` of a citation is its quote."""
-    revision = await find_revision(
-        parts.footnote.database, document_id, revision=asked.revision, scope=caller
-    )
+    revision = await desk.text(document_id, revision=asked.revision)
     content = revision.text.encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, REVISION_HEADER: str(revision.number), "Cache-Control": "private, no-cache"}

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from retrieval.errors import DatabaseUnavailableError
 from retrieval.records import Scope
 from service.http.auth import authenticate
+from service.http.browsers import COOKIE
 from service.http.describing import problems
 from service.http.parts import Parts, PartsOf
 from service.http.responses import AliveBody, ReadyBody, WelcomeBody
@@ -56,7 +57,7 @@ async def ready(parts: PartsOf) -> JSONResponse:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 500)},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403, 500)},
 )
 async def metrics(request: Request, parts: PartsOf) -> Response:
     """Requests and answers. For a key that was made with --metrics also every collection by name, its size, and what
@@ -83,7 +84,7 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
 
 async def _watcher(request: Request, parts: Parts) -> Scope | None:
     """For whom figures of the index are shown, if at all; raises `KeyRefusedError` where a key is not in force."""
-    if not request.headers.get("authorization"):
+    if not request.headers.get("authorization") and COOKIE not in request.cookies:
         return None
     caller = await parts.patience.wait_for(authenticate(request), timeout_s=_DATABASE_TIMEOUT_S)
     return caller.scope if caller.shows_index_metrics else None
