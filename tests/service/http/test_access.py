@@ -40,7 +40,7 @@ from service.sections import DatabaseSettings
 from service.settings import Settings
 from service.wiring import Footnote
 from tests.retrieval.corpus import BagOfWords
-from tests.service.access_world import CALLERS, COLLECTIONS, SHARED, World
+from tests.service.access_world import CALLERS, COLLECTIONS, KEPT_TO, ROLES, SHARED, World
 from tests.service.http.conftest import open_house
 
 EXACT = Bm25Policy()
@@ -251,10 +251,12 @@ def check_not_void(told: Sequence[Told]) -> None:
     assert {200, 404, 422} <= {response.status for response in told}
 
 
+def scope_of(caller: str) -> Scope:
+    return Scope.of(CALLERS[caller], collections=KEPT_TO.get(caller))
+
+
 def check_no_secret(world: World, caller: str, told: Sequence[Told]) -> None:
-    secrets = [
-        word.encode() for word in world.secrets_from(Scope.of(CALLERS[caller]).principals or frozenset())
-    ]
+    secrets = [word.encode() for word in world.secrets_from(scope_of(caller))]
     for response in told:
         whole = response.body + repr(response.headers).encode()
         assert not [word for word in secrets if word in whole], (caller, response)
@@ -269,14 +271,22 @@ async def check_world(
         world = World(database=footnote.database, store=store, embedder=BagOfWords(), chance=chance)
         await world.begin()
         keys = {
-            name: (await create_key(footnote.database, name=name, principals=principals)).key
+            name: (
+                await create_key(
+                    footnote.database,
+                    name=name,
+                    principals=principals,
+                    role=ROLES.get(name, "reader"),
+                    collections=KEPT_TO.get(name),
+                )
+            ).key
             for name, principals in CALLERS.items()
         }
         await live(world, house.client, keys, events=events)
         for corpus in world.corpora.values():
             await store.optimize(corpus.index, footnote.database)
         requests = all_requests(world, chance)
-        asking = ["all", *chance.sample(sorted(CALLERS.keys() - {"all"}), callers - 1)]
+        asking = ["all", "clerk", *chance.sample(sorted(CALLERS.keys() - {"all", "clerk"}), callers - 2)]
         before: dict[str, list[Told]] = {}
         for name in asking:
             told = await tell(house.client, keys[name], requests)
@@ -285,14 +295,13 @@ async def check_world(
             before[name] = told
     check_not_void([response for told in before.values() for response in told])
     for name, told in before.items():
-        scope = Scope.of(CALLERS[name])
         check_no_secret(world, name, told)
         async with (
             copy_of(dsn) as copied,
             footnote_over(copied, store, home, bm25=bm25) as footnote,
             open_house(footnote) as house,
         ):
-            await world.forget_unseen(footnote.database, scope.principals or frozenset())
+            await world.forget_unseen(footnote.database, scope_of(name))
             expected = await tell(house.client, keys[name], requests)
             for collection in COLLECTIONS:
                 expected += await tell_pages(house.client, keys[name], collection)
@@ -329,14 +338,14 @@ async def check_store(kind: str, dsn: str, home: Path, *, seed: int, bm25: Bm25P
 async def test_a_caller_cannot_tell_a_world_from_one_without_what_they_may_not_see(
     dsn: str, tmp_path: Path, kind: str, seed: int
 ) -> None:
-    await check_store(kind, dsn, tmp_path, seed=seed, bm25=EXACT, events=4, callers=2)
+    await check_store(kind, dsn, tmp_path, seed=seed, bm25=EXACT, events=4, callers=3)
 
 
 async def test_nor_where_graphs_and_segments_are_searched_save_for_scores(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search_by_graph(monkeypatch)
-    await check_store("pgvector", dsn, tmp_path, seed=4, bm25=BY_SEGMENTS, events=4, callers=2)
+    await check_store("pgvector", dsn, tmp_path, seed=4, bm25=BY_SEGMENTS, events=4, callers=3)
 
 
 @pytest.mark.soak

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.responses import Response
 
 from retrieval.database import Database, query
 from service.http.auth import CallersKey, keyed_router, needs
 from service.http.problems import install_problems
 from service.identity import ROLES, Role
 from service.keys import METRICS, create_key, revoke_key, verify_key
-from tests.service.http.conftest import House, unopened_app
+from service.sections import AuthSettings
+from service.wiring import Footnote
+from tests.service.http.conftest import House, add_document, open_house, unopened_app
+from tests.service.issuer import AUDIENCE, ISSUER, an_issuer, ec_key, published
 
 _KEYED = [
     ("POST", "/v1/ask"),
@@ -190,3 +195,46 @@ async def test_metrics_show_a_key_with_collections_those_alone(house: House) -> 
     assert 'footnote_index_rows{collection="mine"' in shown
     assert "other" not in shown
     assert "footnote_files_failed NaN" in shown
+
+
+async def test_a_token_of_the_configured_issuer_opens_what_it_says_and_no_more(
+    footnote: Footnote,
+) -> None:
+    secret = await add_document(footnote, "a.txt", "Cats sleep.", readers=["group:hr"])
+    async with an_issuer() as issuer:
+        issuer.keys = [published("one", ec_key("first"))]
+        settings = footnote.settings.model_copy(
+            update={
+                "auth": AuthSettings(
+                    issuer=ISSUER,
+                    audience=AUDIENCE,
+                    jwks_url=issuer.url,
+                    admins=("chiefs",),
+                    algorithms=("ES256",),
+                )
+            }
+        )
+        async with open_house(replace(footnote, settings=settings)) as house:
+
+            async def get(url: str, *, at: House = house, **claims: object) -> httpx.Response:
+                token = issuer.token(ec_key("first"), kid="one", algorithm="ES256", **claims)
+                return await at.client.get(url, headers={"Authorization": f"Bearer {token}"})
+
+            assert (await get(f"/v1/documents/{secret}", groups=["hr"])).status_code == 200
+            assert (await get(f"/v1/documents/{secret}")).status_code == 404
+            assert (await get("/v1/audit")).status_code == 403
+            entries = (await get("/v1/audit", roles=["chiefs"])).json()["entries"]
+            assert [(entry["caller"]["kind"], entry["caller"]["name"]) for entry in entries] == [
+                ("token", "ann")
+            ] * 2
+            refused = await get("/v1/session", aud="other")
+            assert refused.status_code == 401
+            assert refused.json()["type"] == "urn:footnote:problem:token-refused"
+            assert (await house.client.get("/v1/session")).status_code == 200, "keys are taken beside tokens"
+            issuer.answer = lambda: Response(status_code=500)
+            async with open_house(replace(footnote, settings=settings)) as later:
+                away = await get("/v1/session", at=later)
+                assert away.status_code == 503
+                assert away.json()["type"] == "urn:footnote:problem:issuer-unavailable"
+                assert away.headers["Retry-After"]
+                assert (await later.client.get("/v1/session")).status_code == 200
