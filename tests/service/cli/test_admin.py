@@ -77,7 +77,8 @@ def test_the_audit_is_listed_by_time_and_key(
     monkeypatch.setenv("FOOTNOTE_DATABASE__DSN", dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO api_keys (name, prefix, secret_hash) VALUES ('ann', 'fn_annannan', 'a'), ('bob', 'fn_bobbobbo', 'b')"
+            "INSERT INTO api_keys (name, prefix, secret_hash)"
+            " VALUES ('ann', 'fn_annannan', 'a'), ('bob', 'fn_bobbobbo', 'b')"
         )
         connection.execute(
             "INSERT INTO audit (at, caller_id, caller_kind, caller, kind, question, status)"
