@@ -6,7 +6,7 @@ MCP and jobs ask here; the operator's own command line does not.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -27,10 +27,6 @@ from service.identity import Identity
 from service.wiring import Footnote, Found
 
 
-def _count_nothing(_: Answer) -> None:
-    """Nobody counts answers."""
-
-
 @dataclass(slots=True, kw_only=True)
 class _Entry:
     """What becomes of a row of the audit."""
@@ -41,12 +37,11 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What a caller asks for, done as them. `answered` is told of every whole answer, to count it."""
+    """What a caller asks for, done as them."""
 
     footnote: Footnote
     audit: Audit
     caller: Identity
-    answered: Callable[[Answer], None] = _count_nothing
 
     async def search(
         self,
@@ -111,7 +106,6 @@ class Desk:
                             documents += (citation.document_id for citation in answer.citations)
                             await self.audit.complete(row, status=answer.status, documents=documents)
                             status = None
-                            self.answered(answer)
                     yield event
         except FootnoteError:
             status = status and "failed"

@@ -110,7 +110,7 @@ def _article(role: Role) -> str:
     return "a" if role == "reader" else "an"
 
 
-def identity_of(request: Request) -> Identity:
+def key_of(request: Request) -> Identity:
     """The caller of a `KeyedRoute`."""
     caller: Identity = request.state.caller
     return caller
@@ -118,22 +118,17 @@ def identity_of(request: Request) -> Identity:
 
 def scope_of(request: Request) -> Scope:
     """What the caller of a `KeyedRoute` may see."""
-    return identity_of(request).scope
+    return key_of(request).scope
 
 
 def desk_of(request: Request) -> Desk:
     """Where the caller of a `KeyedRoute` asks for what they may see."""
     parts = parts_of(request)
-    return Desk(
-        footnote=parts.footnote,
-        audit=parts.audit,
-        caller=identity_of(request),
-        answered=lambda answer: parts.metrics.answered(answer.status, dropped=answer.dropped),
-    )
+    return Desk(footnote=parts.footnote, audit=parts.audit, caller=key_of(request))
 
 
 CallersDesk = Annotated[Desk, Depends(desk_of)]
-CallersKey = Annotated[Identity, Depends(identity_of)]
+CallersKey = Annotated[Identity, Depends(key_of)]
 Caller = Annotated[Scope, Depends(scope_of)]
 
 
