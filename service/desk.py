@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from generation.answer import whole
 from generation.answers import Answer
@@ -24,6 +24,7 @@ from retrieval.records import Document, Revision
 from service.asking import DEFAULT_K, Question
 from service.auditing import Audit, Kind, Status
 from service.identity import Identity
+from service.usage import record_answer
 from service.wiring import Footnote, Found
 
 
@@ -86,9 +87,11 @@ class Desk:
             await self._note_failure(exc, "ask", collection=collection, question=question)
             raise
 
-    async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
-        """As `Footnote.answer`: noted before anything is told, and complete before the last is. Wrap it in
-        `contextlib.aclosing`."""
+    async def answer(
+        self, question: Question, *, answer_id: UUID | None = None
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """As `Footnote.answer`: noted before anything is told, and complete before the last is; what it cost is
+        written down under its id, for feedback to be about (`service.usage`). Wrap it in `contextlib.aclosing`."""
         row = await self.audit.write(
             self.caller, "ask", status="begun", collection=question.collection.name, question=question.text
         )
@@ -104,6 +107,12 @@ class Desk:
                             documents.append(citation.document_id)
                         case Done(answer=answer):
                             documents += (citation.document_id for citation in answer.citations)
+                            await record_answer(
+                                self.footnote.database,
+                                answer_id=answer_id or uuid4(),
+                                caller_id=self.caller.id,
+                                answer=answer,
+                            )
                             await self.audit.complete(row, status=answer.status, documents=documents)
                             status = None
                     yield event

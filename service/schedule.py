@@ -59,9 +59,9 @@ async def refresh_due(
     """Refresh sources that are due, one after the other, until none is."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{id(asyncio.current_task()):x}"
     while claimed := await _claim(intake.database, owner):
-        source, collection = claimed
+        source, collection = claimed.source, claimed.collection
         report, error = None, None
-        async with _holding(intake.database, source, owner):
+        async with _holding(intake.database, claimed, owner):
             try:
                 report = await refresh_registered(
                     intake, pool, source, collection=collection, progress=progress(source)
@@ -98,15 +98,25 @@ async def work(
         await asyncio.sleep(every_s)
 
 
-async def _claim(database: Database, owner: str) -> tuple[SourceRecord, str] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimed:
+    source: SourceRecord
+    collection: str
+    claimed_at: datetime
+
+
+async def _claim(database: Database, owner: str) -> _Claimed | None:
     row = await database.fetch_one(query("catalog.claim_due"), {"owner": owner, "lease_s": LEASE_S})
-    return None if row is None else (source_record(row), row["collection"])
+    if row is None:
+        return None
+    return _Claimed(source=source_record(row), collection=row["collection"], claimed_at=row["claimed_at"])
 
 
 @asynccontextmanager
-async def _holding(database: Database, source: SourceRecord, owner: str) -> AsyncIterator[None]:
+async def _holding(database: Database, claimed: _Claimed, owner: str) -> AsyncIterator[None]:
     """Renew the lease while the work lasts; afterwards say when the source is due again. Whoever is stopped in mid-work
     gives the lease back, and the source stays due."""
+    source = claimed.source
     heartbeat = asyncio.create_task(_renew(database, source, owner))
     try:
         yield
@@ -117,14 +127,14 @@ async def _holding(database: Database, source: SourceRecord, owner: str) -> Asyn
     finally:
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)
-    assert source.schedule is not None, "only sources with a schedule are claimed"
     await database.execute(
         query("catalog.release"),
         {
             "source_id": source.id,
             "owner": owner,
             "schedule": source.schedule,
-            "next_due": next_due(source.schedule, after=datetime.now(UTC)),
+            "next_due": source.schedule and next_due(source.schedule, after=datetime.now(UTC)),
+            "claimed_at": claimed.claimed_at,
         },
     )
 

@@ -223,3 +223,17 @@ class IngestSettings(Section):
     retention_days: Annotated[int, Field(ge=0)] = 90
     patience_s: Annotated[float, Field(ge=0)] = 60.0
     readers: Annotated[tuple[Reader, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (PUBLIC,)
+
+
+class UploadsSettings(Section):
+    """Files that come over HTTP. They lie in `folder`, in "uploads" of the data directory where none is named."""
+
+    folder: Folder | None = None
+    max_request_bytes: Annotated[int, Field(ge=1024)] = 1024**3
+    max_files: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class SourcesSettings(Section):
+    """Folders that may be made sources over HTTP: those at and below `allowed_roots`, and no others."""
+
+    allowed_roots: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()

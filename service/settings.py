@@ -40,8 +40,10 @@ from service.sections import (
     QueriesSettings,
     RerankerSettings,
     SearchSettings,
+    SourcesSettings,
     StoreSettings,
     SupportSettings,
+    UploadsSettings,
 )
 
 PREFIX = "FOOTNOTE_"
@@ -79,6 +81,8 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     auth: AuthSettings = AuthSettings()
     audit: AuditSettings = AuditSettings()
+    uploads: UploadsSettings = UploadsSettings()
+    sources: SourcesSettings = SourcesSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -139,8 +139,7 @@ def remove(source_id: IdArgument) -> int:
     """Take a source's documents out of the index, with their texts, and forget it."""
 
     async def run(intake: Intake) -> int:
-        async with intake.parser_pool() as pool:
-            return await forget_source(intake, pool, await find_source(intake.database, source_id))
+        return await forget_source(intake, await find_source(intake.database, source_id))
 
     note(f"Removed the source and {count(with_intake(run), 'document')}.")
     return 0

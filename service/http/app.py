@@ -28,7 +28,21 @@ from service.http.parts import Parts
 from service.http.patience import Patience
 from service.http.problems import install_problems, problem_in_stream
 from service.http.readiness import ReadinessCheck
-from service.http.routes import answers, ask, audited, documents, health, search, session
+from service.http.routes import (
+    answers,
+    ask,
+    audited,
+    collections,
+    documents,
+    feedback,
+    health,
+    revising,
+    search,
+    session,
+    sources,
+    usage,
+)
+from service.http.routes.revising import UPLOADS
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
@@ -97,10 +111,23 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(session.open_router)
-    for room in (session, ask, answers, search, documents, audited, health):
+    for room in (
+        session,
+        ask,
+        answers,
+        search,
+        documents,
+        revising,
+        collections,
+        sources,
+        feedback,
+        usage,
+        audited,
+        health,
+    ):
         app.include_router(room.router)
     install_problems(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, except_for=frozenset({UPLOADS}))
     app.add_middleware(Envelope, metrics=metrics, denials=Denials())  # added last, so outermost
     return app
 

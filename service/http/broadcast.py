@@ -77,11 +77,12 @@ class Broadcast:
         self,
         owner: UUID,
         *,
+        answer_id: UUID | None = None,
         policy: BroadcastPolicy,
         describe: Describe,
         on_end: Callable[[Broadcast], None],
     ) -> None:
-        self.id = uuid4()
+        self.id = answer_id or uuid4()
         self.owner = owner
         self.size = 0
         self.has_ended = False

@@ -44,8 +44,13 @@ class Broadcasts:
         """How many answers work is done for now."""
         return len(self._tasks)
 
-    def start(self, events: AsyncGenerator[AnswerEvent, None], *, owner: UUID) -> Broadcast:
-        """Tell an answer. Raises `TooManyAnswersError`, `ServiceStoppingError`."""
+    def start(
+        self, events: AsyncGenerator[AnswerEvent, None], *, owner: UUID, answer_id: UUID | None = None
+    ) -> Broadcast:
+        """Tell an answer, under an id of the caller's where it has one already.
+
+        Raises `TooManyAnswersError`, `ServiceStoppingError`.
+        """
         if self._is_stopping:
             raise ServiceStoppingError("the service is stopping and begins no more answers. Ask again soon.")
         if len(self._tasks) >= self.policy.most_running:
@@ -53,7 +58,9 @@ class Broadcasts:
                 f"{self.policy.most_running} answers are being told, which is as many as may be at once. Ask again "
                 "soon, or without `stream`."
             )
-        broadcast = Broadcast(owner, policy=self.policy, describe=self._describe, on_end=self._ended)
+        broadcast = Broadcast(
+            owner, answer_id=answer_id, policy=self.policy, describe=self._describe, on_end=self._ended
+        )
         self._known[broadcast.id] = broadcast
         task = broadcast.begin(events)
         self._tasks.add(task)

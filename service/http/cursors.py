@@ -14,6 +14,7 @@ from retrieval.errors import FootnoteError
 
 _ID_BYTES = 16
 _ROW_BYTES = 8
+_DIGITS = 9
 
 
 class CursorError(FootnoteError):
@@ -52,6 +53,14 @@ def decode_row_cursor(cursor: str) -> int:
     if len(raw) != _ROW_BYTES or row >= 2**63:
         raise _broken()
     return row
+
+
+def decode_number(cursor: str, *, of: UUID) -> int:
+    """The number that a cursor within one thing stands for. Raises `CursorError`."""
+    text, thing = decode_cursor(cursor)
+    if thing != of or not text.isdecimal() or len(text) > _DIGITS:
+        raise _broken()
+    return int(text)
 
 
 def _broken() -> CursorError:

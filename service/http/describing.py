@@ -13,19 +13,23 @@ from service.http.responses import EVENTS_EXAMPLE, ProblemBody
 from service.http.sse import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 
 _WHEN = {
-    400: "The body is not JSON, or the cursor is broken.",
+    400: "The body is not JSON, or not a form; or the cursor is broken.",
     401: "The key is missing, unknown, revoked or has ended; the token, the session or the link is not accepted.",
     403: "The caller's role does not allow it; a request with a session's cookie comes from a page of another origin; "
     "or the language model is outside, and the collection's passages may not leave the house.",
     404: "It does not exist, or not for this caller.",
+    408: "Nothing of the body came for a minute.",
+    409: "It is there already, still in use, or still at work under the same Idempotency-Key.",
     410: "It did exist, and was deleted with its texts.",
+    412: "It has changed since it was seen (`If-Match`).",
     413: "The body is larger than what is accepted.",
-    415: "The body was not sent as JSON.",
+    415: "The body was not sent as JSON, or not as a form; or no parser reads a file of this kind.",
     422: "The request does not have the right shape, or asks for what cannot be.",
     500: "Something went wrong inside, or the service is not configured rightly.",
     502: "The language model's server is away, refuses, or gives something that is not an answer.",
     503: "The database, a model or the tokens' issuer is away; `Retry-After` says when to try again.",
     504: "The language model took too long.",
+    507: "The service's disk is full.",
 }
 EVENTS: dict[str, Any] = {
     EVENTS_MEDIA_TYPE: {
@@ -40,6 +44,10 @@ EVENTS: dict[str, Any] = {
         "example": EVENTS_EXAMPLE,
     }
 }
+TAG: dict[str, Any] = {
+    "ETag": {"description": "Of what is shown, for If-None-Match and If-Match.", "schema": {"type": "string"}}
+}
+NOT_MODIFIED: dict[str, Any] = {"description": "It is what the caller has (`If-None-Match`)."}
 ALWAYS = (401, 403, 422, 500, 503)
 WITH_BODY = (400, 413, 415)
 

@@ -38,6 +38,7 @@ from retrieval.errors import (
     ModelError,
     NotFoundError,
 )
+from service.collections import AlreadyThereError, StillInUseError
 from service.http.broadcast import (
     AnswerStoppedError,
     AnswerTooLongError,
@@ -45,9 +46,19 @@ from service.http.broadcast import (
     TooManyAnswersError,
 )
 from service.http.cursors import CursorError
+from service.http.refusals import (
+    ChangedMeanwhileError,
+    FormBrokenError,
+    FormTooLargeError,
+    NotAFormError,
+    SameKeyOtherRequestError,
+    SlowSenderError,
+    StillAtWorkError,
+)
 from service.logs import REQUEST_ID
 from service.signing_keys import IssuerUnavailableError
 from service.tokens import TokenRefusedError
+from service.uploads import NoRoomError, WrongFileError
 
 logger = logging.getLogger("footnote.problems")
 
@@ -141,6 +152,23 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
         NotFoundError: Kind(status=404, name="not-found", title="There is no such thing"),
         ErasedError: Kind(status=410, name="erased", title="The document was deleted"),
         AnswerStoppedError: Kind(status=409, name="answer-stopped", title="The answer was stopped"),
+        AlreadyThereError: Kind(status=409, name="already-there", title="There is one already"),
+        StillInUseError: Kind(status=409, name="still-in-use", title="It is still in use"),
+        StillAtWorkError: Kind(
+            status=409, name="still-at-work", title="The same request is still at work", headers=_RETRY
+        ),
+        ChangedMeanwhileError: Kind(
+            status=412, name="changed-meanwhile", title="It has changed in the meantime"
+        ),
+        FormBrokenError: Kind(status=400, name="broken-form", title="The body is not a form"),
+        SlowSenderError: Kind(status=408, name="too-slow", title="The body came too slowly"),
+        FormTooLargeError: Kind(status=413, name="too-large", title="The body is too large"),
+        NotAFormError: Kind(status=415, name="not-a-form", title="The body was not sent as a form"),
+        WrongFileError: Kind(status=415, name="wrong-file", title="The file could not be taken in"),
+        SameKeyOtherRequestError: Kind(
+            status=422, name="idempotency-key-reused", title="The Idempotency-Key belongs to another request"
+        ),
+        NoRoomError: Kind(status=507, name="no-room", title="There is no room for it", headers=_RETRY),
         InvalidRequestError: Kind(status=422, name="invalid-request", title="The request cannot be met"),
         ConfigurationError: Kind(
             status=500, name="misconfigured", title="The service is not configured rightly"

@@ -6,7 +6,7 @@ Where search itself checks a bound and says in a sentence what is wrong, the bou
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -57,13 +57,13 @@ def _time(value: object) -> datetime:
 Time = Annotated[datetime, BeforeValidator(_time)]
 
 
-class _Request(BaseModel):
+class StrictRequest(BaseModel):
     """Unknown fields and wrong types are refused: a slip of the pen must not pass for a request."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class FiltersBody(_Request):
+class FiltersBody(StrictRequest):
     """Which documents to look at: those that fit every part. What is left out or empty narrows nothing."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_FILTERS]})
@@ -109,7 +109,7 @@ class FiltersBody(_Request):
         )
 
 
-class TurnBody(_Request):
+class TurnBody(StrictRequest):
     """An earlier question of the conversation, and the answer it got."""
 
     question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS)]
@@ -119,7 +119,7 @@ class TurnBody(_Request):
         return Turn(question=self.question, answer=self.answer)
 
 
-class _SearchRequest(_Request):
+class _SearchRequest(StrictRequest):
     """What searching and asking have in common."""
 
     collection: CollectionName = "default"
@@ -192,16 +192,47 @@ class SearchRequest(_SearchRequest):
     ] = False
 
 
+Cursor = Annotated[
+    str | None, Field(max_length=10_000, description="`next` of the page before; none for the first.")
+]
+PageSize = Annotated[int, Field(ge=1, le=500, description="How many entries a page has at most.")]
+
+
+class PageQuery(BaseModel):
+    """Which page of a list to show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cursor: Cursor = None
+    limit: PageSize = 100
+
+
 class DocumentsQuery(BaseModel):
     """Which documents to list."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     collection: CollectionName = "default"
-    cursor: Annotated[
-        str | None, Field(max_length=10_000, description="`next` of the page before; none for the first.")
+    path: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=MAX_PATH_CHARACTERS)]],
+        Field(
+            max_length=MAX_PATHS,
+            description="Globs as in the filters of a search, of which one has to fit: `docs/`, `*.pdf`.",
+        ),
+    ] = []
+    media_type: Annotated[
+        list[str],
+        Field(max_length=MAX_MEDIA_TYPES, description="`application/pdf`, or a family as in `text/*`."),
+    ] = []
+    status: Annotated[
+        Literal["indexed", "pending", "failed", "skipped", "removed", "any"] | None,
+        Field(
+            description="Only what became this of its file; `any` for all. Without it: the documents that answers come "
+            "from, also where a newer file of one is pending or has failed."
+        ),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Cursor = None
+    limit: PageSize = 100
 
 
 class RevisionQuery(BaseModel):
@@ -215,7 +246,7 @@ class RevisionQuery(BaseModel):
     ] = None
 
 
-class SessionRequest(_Request):
+class SessionRequest(StrictRequest):
     """Whom to sign in: by a key, or by the secret of the one-time link."""
 
     model_config = ConfigDict(

@@ -115,6 +115,9 @@ class Metrics:
             "Sentences left out of answers because no source supports them.",
             registry=self.registry,
         )
+        self._feedback = Counter(
+            "footnote_feedback", "What callers thought of answers.", ("rating",), registry=self.registry
+        )
         self._database_up = Gauge(
             "footnote_database_up", "Whether the database answered the last scrape.", registry=self.registry
         )
@@ -160,6 +163,9 @@ class Metrics:
         self._running.dec()
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route, method).observe(seconds)
+
+    def feedback_given(self, rating: str) -> None:
+        self._feedback.labels(rating).inc()
 
     def answered(self, status: str, *, dropped: int) -> None:
         self._answers.labels(status).inc()

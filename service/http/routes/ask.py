@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from uuid import uuid4
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -20,6 +21,9 @@ from service.http.sse import EventStream, as_data
 from service.specs import passage_policy
 
 router = keyed_router("answers")
+
+ANSWER_HEADER = "Footnote-Answer"
+"""The id of an answer, by which feedback is given to it."""
 
 
 @router.post(
@@ -44,15 +48,18 @@ async def ask(
         passages=passage_policy(parts.footnote.settings, max_per_document=asked.max_per_document),
         turns=[turn.turn() for turn in asked.turns],
     )
-    events = _counted(desk.answer(question), parts)
+    answer_id = uuid4()
+    events = _counted(desk.answer(question, answer_id=answer_id), parts)
     if asked.stream:
-        broadcast = parts.broadcasts.start(events, owner=key.id)
+        broadcast = parts.broadcasts.start(events, owner=key.id, answer_id=answer_id)
         return EventStream(broadcast.listen(0), send_timeout_s=parts.broadcasts.policy.send_timeout_s)
     async with aclosing(events):
         answer = await while_there(request, whole(events))
     if answer is None:
         return nobody_there()
-    return Response(as_data(answer.as_json()), media_type="application/json")
+    return Response(
+        as_data(answer.as_json()), media_type="application/json", headers={ANSWER_HEADER: str(answer_id)}
+    )
 
 
 async def _counted(
