@@ -114,8 +114,10 @@ def source_record(row: Mapping[str, Any]) -> SourceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """A source with its last and its next run. wanted_at: when somebody asked for one that has not begun since;
-    upload_layer: which folder of its collection's uploads it is, None for other folders."""
+    """A source with its last and its next run.
+
+    upload_layer: which folder of its collection's uploads it is; None for other folders.
+    """
 
     source: SourceRecord
     collection: str
@@ -126,7 +128,6 @@ class SourceState:
     last_finished: datetime | None
     last_report: Mapping[str, Any] | None
     last_error: str | None
-    wanted_at: datetime | None = None
     upload_layer: int | None = None
 
 
@@ -147,7 +148,6 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
         last_finished=row["last_finished"],
         last_report=row["last_report"],
         last_error=row["last_error"],
-        wanted_at=row["wanted_at"],
         upload_layer=row["upload_layer"],
     )
 

@@ -119,7 +119,9 @@ async def list_chunks(
     Raises as `find_entry`."""
     await find_entry(database, document_id, scope=scope)
     async with database.snapshot() as connection:
-        cursor = await connection.execute(query("entries.page_starts"), {"document_id": document_id})
+        cursor = await connection.execute(
+            query("entries.page_starts"), {"document_id": document_id, **seen_by(scope)}
+        )
         revision = await cursor.fetchone()
         if revision is None:
             return None, []

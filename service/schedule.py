@@ -102,14 +102,14 @@ async def work(
 class _Claimed:
     source: SourceRecord
     collection: str
-    claimed_at: datetime
+    due: datetime
 
 
 async def _claim(database: Database, owner: str) -> _Claimed | None:
     row = await database.fetch_one(query("catalog.claim_due"), {"owner": owner, "lease_s": LEASE_S})
     if row is None:
         return None
-    return _Claimed(source=source_record(row), collection=row["collection"], claimed_at=row["claimed_at"])
+    return _Claimed(source=source_record(row), collection=row["collection"], due=row["next_due"])
 
 
 @asynccontextmanager
@@ -134,7 +134,7 @@ async def _holding(database: Database, claimed: _Claimed, owner: str) -> AsyncIt
             "owner": owner,
             "schedule": source.schedule,
             "next_due": source.schedule and next_due(source.schedule, after=datetime.now(UTC)),
-            "claimed_at": claimed.claimed_at,
+            "due": claimed.due,
         },
     )
 

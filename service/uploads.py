@@ -108,7 +108,8 @@ class Uploads:
                 f"there is no collection {collection[:80]!r}, or nothing in it that the caller may read."
             )
         check_metadata(said.metadata or {})
-        check_readers(said.readers or self.settings.ingest.readers, scope)
+        if said.readers is not None:
+            check_readers(said.readers, scope)
         found = await ensure_collection(self.database, collection)
         return [await self._keep(file, found, said, scope, caller_id) for file in files]
 
@@ -121,6 +122,7 @@ class Uploads:
             place = await self._find_place(connection, file, collection, scope)
             index = await active_index(connection, collection.id)
             if place.document_id is None:
+                check_readers(said.readers or self.settings.ingest.readers, scope)
                 document_id = await self._reserve(connection, place, file, said)
             else:
                 document_id = place.document_id

@@ -265,7 +265,7 @@ class SourceBody(_Body):
 
 def source_as_json(state: SourceState, *, now: datetime) -> dict[str, Any]:
     source = state.source
-    is_due = state.wanted_at is not None or (state.next_due is not None and state.next_due <= now)
+    is_due = state.next_due is not None and state.next_due <= now
     return {
         "id": str(source.id),
         "collection": state.collection,

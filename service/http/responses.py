@@ -7,7 +7,6 @@ what that is, and a test holds them to it.
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -226,34 +225,6 @@ class HitsBody(_Body):
 
     hits: list[HitBody]
     searched: SearchedBody | None = None
-
-
-class DocumentBody(_Body):
-    """A document. `revision` is null, and `removed_at` set, once its file has gone."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_EXAMPLE]})
-
-    id: UUID
-    collection: str
-    path: str
-    title: str
-    media_type: str
-    revision: int | None
-    chunks: int
-    metadata: dict[str, str]
-    updated_at: datetime
-    removed_at: datetime | None
-
-
-class DocumentsBody(_Body):
-    """A page of documents in the order of their paths; `next` is the cursor of the page after it, null at the end."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"documents": [DOCUMENT_EXAMPLE], "next": None}]}
-    )
-
-    documents: list[DocumentBody]
-    next: str | None
 
 
 class MayBody(_Body):

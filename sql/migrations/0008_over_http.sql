@@ -5,10 +5,6 @@
 ALTER TABLE documents ADD COLUMN own_readers text[];
 ALTER TABLE documents ADD COLUMN own_metadata jsonb;
 
--- When somebody asked for a refresh that has not begun since: such a source is due, whatever its schedule.
-ALTER TABLE sources ADD COLUMN wanted_at timestamptz;
-CREATE INDEX sources_wanted ON sources (wanted_at) WHERE wanted_at IS NOT NULL;
-
 -- Which folder of its collection's uploads a source is, from 0; null for sources of other kinds. A second one is there
 -- for paths that are taken in the first by what an uploader may not see.
 ALTER TABLE sources ADD COLUMN upload_layer integer;

@@ -11,7 +11,7 @@ RETURNING id, collection_id, kind, location, include, exclude, readers, metadata
 -- name: sources
 -- All sources with their collection, schedule and last run; but for evaluation sets, which have no files to be looked for.
 SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.metadata, s.schedule, s.device,
-       s.next_due, s.wanted_at, s.upload_layer, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
+       s.next_due, s.upload_layer, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
        (SELECT count(*) FROM documents AS d WHERE d.source_id = s.id AND d.current_revision IS NOT NULL) AS documents
 FROM sources AS s JOIN collections AS c ON c.id = s.collection_id
 WHERE (%(collection)s::text IS NULL OR c.name = %(collection)s) AND s.location NOT LIKE 'evaluation:%%'
@@ -101,21 +101,19 @@ DELETE FROM sources WHERE id = %(source_id)s
 UPDATE sources SET lease_owner = %(owner)s, lease_until = now() + make_interval(secs => %(lease_s)s)
 WHERE id = (
     SELECT id FROM sources
-    WHERE (schedule IS NOT NULL AND next_due <= now() OR wanted_at IS NOT NULL) AND (lease_until IS NULL OR lease_until < now())
-    ORDER BY least(next_due, wanted_at) LIMIT 1 FOR UPDATE SKIP LOCKED)
+    WHERE next_due <= now() AND (lease_until IS NULL OR lease_until < now())
+    ORDER BY next_due LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, collection_id, kind, location, include, exclude, readers, metadata, schedule, device,
-          (SELECT name FROM collections AS c WHERE c.id = collection_id) AS collection, now() AS claimed_at
+          (SELECT name FROM collections AS c WHERE c.id = collection_id) AS collection, next_due
 
 -- name: renew_lease
 -- Still at work on a source.
 UPDATE sources SET lease_until = now() + make_interval(secs => %(lease_s)s) WHERE id = %(source_id)s AND lease_owner = %(owner)s
 
 -- name: release
--- Done with a source: when it is due again, unless it was given another schedule in between. What was wanted since it was
--- claimed is still to be done.
+-- Done with a source: when it is due again, unless it was given another schedule or became due in between.
 UPDATE sources SET lease_owner = NULL, lease_until = NULL,
-                   next_due = CASE WHEN schedule IS NOT DISTINCT FROM %(schedule)s THEN %(next_due)s ELSE next_due END,
-                   wanted_at = CASE WHEN wanted_at > %(claimed_at)s THEN wanted_at END
+                   next_due = CASE WHEN schedule IS NOT DISTINCT FROM %(schedule)s AND next_due = %(due)s THEN %(next_due)s ELSE next_due END
 WHERE id = %(source_id)s AND lease_owner = %(owner)s
 
 -- name: give_back
@@ -123,8 +121,8 @@ WHERE id = %(source_id)s AND lease_owner = %(owner)s
 UPDATE sources SET lease_owner = NULL, lease_until = NULL WHERE id = %(source_id)s AND lease_owner = %(owner)s
 
 -- name: want
--- Somebody wants a source refreshed: it is due from now on.
-UPDATE sources SET wanted_at = clock_timestamp() WHERE id = %(source_id)s
+-- Somebody wants a source refreshed: it is due from now on, whatever its schedule.
+UPDATE sources SET next_due = clock_timestamp() WHERE id = %(source_id)s
 
 -- name: has_readable
 -- Whether a source has a document that the caller may read.

@@ -65,10 +65,10 @@ ORDER BY p.ordinal
 LIMIT %(limit)s
 
 -- name: page_starts
--- Where the pages of a document's current revision begin.
+-- Where the pages of a document's current revision begin, where the caller may see it.
 SELECT r.revision, r.page_starts
 FROM documents AS d JOIN revisions AS r ON r.document_id = d.id AND r.revision = d.current_revision
-WHERE d.id = %(document_id)s
+WHERE d.id = %(document_id)s AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])
 
 -- name: describe
 -- Say something of one document, whatever its source says.

@@ -102,13 +102,22 @@ class World:
 
     async def happen(self, times: int) -> None:
         """Let something happen, mostly publishing, so many times."""
-        events = (self._add, self._edit, self._regrant, self._remove, self._erase, self._merge)
+        events = (
+            self._add,
+            self._edit,
+            self._regrant,
+            self._remove,
+            self._erase,
+            self._merge,
+            self._fail,
+        )
         for _ in range(times):
-            await self.chance.choices(events, weights=(8, 6, 4, 2, 1, 1))[0]()
+            await self.chance.choices(events, weights=(8, 6, 4, 2, 1, 1, 2))[0]()
 
     async def end_some(self) -> None:
         """See to it that something was mended, removed and erased that not everybody could read."""
-        for event in (self._edit, self._edit, self._remove, self._erase, self._erase):
+        events = (self._edit, self._edit, self._remove, self._fail, self._fail, self._erase, self._erase)
+        for event in events:
             await event()
 
     def alive(self) -> list[Life]:
@@ -130,6 +139,11 @@ class World:
             elif not life.visible_to(scope):
                 async with database.transaction() as connection:
                     await delete_chunks(connection, [*(await stored_chunks(connection, life.id)).values()])
+                    await connection.execute(
+                        "DELETE FROM ingest_failures AS f USING documents AS d"
+                        " WHERE d.id = %(id)s AND (f.source_id, f.path) = (d.source_id, d.path)",
+                        about,
+                    )
                     await connection.execute("DELETE FROM documents WHERE id = %(id)s", about)
             elif not life.erased:
                 await database.execute(
@@ -208,6 +222,18 @@ class World:
         life = self.chance.choice(there)
         await erase_document(self.database, self.store, self.corpora[life.collection].index, life.id)
         life.erased = True
+
+    async def _fail(self) -> None:
+        """A document's file changed and could not be taken in; its path and the reason are for its readers alone."""
+        if not (there := self.remembered()):
+            return
+        life = self.chance.choice(there)
+        await self.database.execute(
+            "INSERT INTO ingest_failures (source_id, path, error, retryable, size_bytes, mtime_ns)"
+            " SELECT source_id, path, path || ' is broken', false, 1, 1 FROM documents WHERE id = %(id)s"
+            " ON CONFLICT DO NOTHING",
+            {"id": life.id},
+        )
 
     async def _merge(self) -> None:
         for corpus in self.corpora.values():

@@ -32,7 +32,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_body_has_an_example() -> None:
     schemas = unopened_app().openapi()["components"]["schemas"]
-    for name in ("AskRequest", "SearchRequest", "AnswerBody", "HitsBody", "DocumentBody", "DocumentsBody"):
+    for name in ("AskRequest", "SearchRequest", "AnswerBody", "HitsBody", "EntryBody", "EntriesBody"):
         assert schemas[name]["examples"], name
 
 

@@ -221,16 +221,18 @@ async def test_names_of_files_are_checked_as_they_come(
     assert response.status_code == status, response.text
 
 
+FORM = "multipart/form-data; boundary=b"
+_PART = b'--b\r\nContent-Disposition: form-data; name="file"'
 BROKEN = [
-    (b"", "multipart/form-data; boundary=b", 400),
-    (b"nothing like a form", "multipart/form-data; boundary=b", 400),
-    (b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\nCats', "multipart/form-data; boundary=b", 400),
-    (b"--b\r\n\r\nCats\r\n--b--\r\n", "multipart/form-data; boundary=b", 400),
+    (b"", FORM, 400),
+    (b"nothing like a form", FORM, 400),
+    (_PART + b'; filename="a.md"\r\n\r\nCats', FORM, 400),
+    (b"--b\r\n\r\nCats\r\n--b--\r\n", FORM, 400),
     (b"{}", "application/json", 415),
     (b"{}", "multipart/form-data", 400),
-    (b"--b--\r\n", "multipart/form-data; boundary=b", 422),
-    (b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nCats\r\n--b--\r\n', "multipart/form-data; boundary=b", 422),
-]  # fmt: skip
+    (b"--b--\r\n", FORM, 422),
+    (_PART + b"\r\n\r\nCats\r\n--b--\r\n", FORM, 422),
+]
 
 
 @pytest.mark.parametrize(("body", "media_type", "status"), BROKEN)
@@ -314,7 +316,7 @@ async def test_a_deleted_document_is_gone_with_its_file_for_those_who_could_see_
     assert (await house.client.get(f"{place}/chunks", headers=editor)).status_code == 410
     assert (await house.client.get(place)).status_code == 404
     assert (await house.client.delete(place, headers=editor)).status_code == 410
-    assert [file for file in uploads_folder(house.footnote.settings).rglob("*.md")] == []
+    assert list(uploads_folder(house.footnote.settings).rglob("*.md")) == []
     await take_in(house.footnote)
     assert await hits(house, "Cats sleep", editor) == []
     assert (await uploaded(house, editor, "a/b.md", CATS))["id"] != document["id"]
