@@ -42,10 +42,10 @@ async def list_held(
     database: Database, *, scope: Scope, is_admin: bool, after: str = "", limit: int
 ) -> list[HeldCollection]:
     """Up to `limit` collections in the order of their names: those that the caller may read anything of; for admins
-    also the others that exist for them."""
+    also those that hold nothing at all."""
     rows = await database.fetch_all(
         query("collections.held"),
-        {**seen_by(scope), "all": is_admin, "name": None, "after": after, "limit": limit},
+        {**seen_by(scope), "empty_too": is_admin, "name": None, "after": after, "limit": limit},
     )
     return [HeldCollection(**row) for row in rows]
 
@@ -59,7 +59,7 @@ async def find_held(database: Database, name: str, *, scope: Scope, is_admin: bo
 
 
 def _one(name: str, scope: Scope, is_admin: bool) -> dict[str, Any]:
-    return {**seen_by(scope), "all": is_admin, "name": name, "after": "", "limit": 1}
+    return {**seen_by(scope), "empty_too": is_admin, "name": name, "after": "", "limit": 1}
 
 
 def _held(row: DictRow | None, name: str) -> HeldCollection:

@@ -7,6 +7,7 @@ what that is, and a test holds them to it.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 

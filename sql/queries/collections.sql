@@ -27,8 +27,8 @@ FROM collections AS c ORDER BY c.name
 UPDATE collections SET allow_outside = %(allow)s WHERE name = %(name)s
 
 -- name: held
--- Collections after a name, in order, with how much of them the caller may read; all of them, or those that hold anything
--- that the caller may read.
+-- Collections after a name, in order, with how much of them the caller may read: those that hold anything that the caller
+-- may read, and where they are asked for those that hold nothing at all.
 SELECT c.id, c.name, c.language::text AS language, c.allow_outside,
        (SELECT count(*) FROM documents AS d
         WHERE d.collection_id = c.id AND d.current_revision IS NOT NULL
@@ -38,7 +38,8 @@ SELECT c.id, c.name, c.language::text AS language, c.allow_outside,
           AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])) AS chunks
 FROM collections AS c
 WHERE (%(collections)s::text[] IS NULL OR c.name = ANY(%(collections)s::text[]))
-  AND (%(all)s OR %(principals)s::text[] IS NULL
+  AND (%(empty_too)s AND NOT EXISTS (SELECT FROM documents AS d WHERE d.collection_id = c.id)
+       OR %(principals)s::text[] IS NULL
        OR EXISTS (SELECT FROM documents AS d WHERE d.collection_id = c.id AND d.readers && %(principals)s::text[]))
   AND (%(name)s::text IS NULL OR c.name = %(name)s)
   AND c.name > %(after)s

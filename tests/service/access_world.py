@@ -132,6 +132,8 @@ class World:
 
     async def forget_unseen(self, database: Database, scope: Scope) -> None:
         """Make a copy of this world the one that a caller may know of: nothing else has ever been in it."""
+        held = "SELECT DISTINCT collection_id AS id FROM documents"
+        before = [row["id"] for row in await database.fetch_all(held)]
         for life in self.lives:
             about = {"id": life.id, "readable": sorted(life.readable_revisions(scope))}
             if life.erased and not life.visible_to(scope):
@@ -151,8 +153,9 @@ class World:
                     about,
                 )
         await database.execute(
-            "DELETE FROM collections AS c WHERE NOT EXISTS"
-            " (SELECT FROM documents AS d WHERE d.collection_id = c.id)"
+            "DELETE FROM collections AS c WHERE c.id = ANY(%(before)s) AND NOT EXISTS"
+            " (SELECT FROM documents AS d WHERE d.collection_id = c.id)",
+            {"before": before},
         )
 
     async def _add(self) -> None:

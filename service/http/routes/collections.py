@@ -43,7 +43,7 @@ def _is_admin(key: Identity) -> bool:
     responses=problems(*ALWAYS, 400),
 )
 async def list_page(asked: Annotated[PageQuery, Query()], parts: PartsOf, key: CallersKey) -> JSONResponse:
-    """A page of the collections that hold anything the caller may read; admins also see the others. Counts are of what
+    """A page of the collections that hold anything the caller may read; admins also see empty ones. Counts are of what
     the caller may read."""
     after = "" if asked.cursor is None else decode_cursor(asked.cursor)[0]
     found = await list_held(

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from retrieval.collections import find_readable_collection
 from service.collections import find_held
 from service.entries import find_entry, list_chunks, list_entries
-from service.http.auth import Caller, CallersDesk, CallersKey, keyed_router
+from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.cursors import decode_cursor, decode_number, encode_cursor
 from service.http.describing import ALWAYS, NOT_MODIFIED, TAG, problems
 from service.http.etags import CACHE_CONTROL, IF_NONE_MATCH, names, tag_of, tagged
