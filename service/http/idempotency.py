@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 
 from retrieval.database import Database, query
 from retrieval.errors import DatabaseUnavailableError
-from service.http.auth import identity_of
+from service.http.auth import key_of
 from service.http.parts import parts_of
 from service.http.refusals import SameKeyOtherRequestError, StillAtWorkError
 from service.identity import Identity
@@ -118,7 +118,7 @@ def _once(
 ) -> Once:
     return Once(
         database=parts_of(request).footnote.database,
-        caller=identity_of(request),
+        caller=key_of(request),
         name=idempotency_key,
         request=request,
     )
