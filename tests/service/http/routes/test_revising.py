@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+from ingest.reports import Fate
 from retrieval.database import Database
+from service.schedule import refresh_due
+from service.sections import IngestSettings, UploadsSettings
 from service.uploads import uploads_folder
-from tests.service.http.conftest import House
+from service.wiring import Footnote
+from tests.service.http.conftest import House, open_house
 from tests.service.http.taking_in import take_in
 
 CATS = b"# Cats\n\nCats sleep for most of the day."
@@ -388,3 +393,59 @@ async def test_a_document_that_is_known_is_not_sent_again(house: House) -> None:
     )
     assert (again.status_code, again.content) == (304, b"")
     assert json.loads(first.content)["status"] == "indexed"
+
+
+@pytest.fixture
+async def small_house(footnote: Footnote) -> AsyncIterator[House]:
+    """An app that takes two files of 1,024 bytes, and 4,096 bytes at a time."""
+    limits = {
+        "ingest": IngestSettings(max_file_bytes=1_024),
+        "uploads": UploadsSettings(max_request_bytes=4_096, max_files=2),
+    }
+    async with open_house(replace(footnote, settings=footnote.settings.model_copy(update=limits))) as opened:
+        yield opened
+
+
+async def test_what_is_too_large_is_refused_while_it_comes_and_nothing_is_kept(
+    small_house: House,
+) -> None:
+    editor = await small_house.client_as("user:eve", role="editor")
+    at_most = ("a.md", b"x" * 1_024)
+    assert (await upload(small_house, editor, at_most, ("b.md", CATS))).status_code == 202
+    for files in (
+        [("c.md", b"x" * 1_025)],
+        [("c.md", CATS), ("d.md", CATS), ("e.md", CATS)],
+        [("c.md", b"x" * 900)] * 5,
+        [("c.md", b"x" * 100_000)],
+    ):
+        response = await upload(small_house, editor, *files)
+        assert response.status_code == 413, response.text
+        assert response.json()["type"] == "urn:footnote:problem:too-large"
+    folder = uploads_folder(small_house.footnote.settings)
+    assert sorted(file.name for file in folder.rglob("*") if file.is_file()) == ["a.md", "b.md"]
+
+
+async def test_what_is_uploaded_while_its_source_is_refreshed_is_still_due_afterwards(
+    house: House, editor: Headers
+) -> None:
+    await uploaded(house, editor, "a.md", CATS)
+    due: list[UUID] = []
+
+    class Meanwhile:
+        """Uploads something after the folder was listed."""
+
+        def planned(self, *, files: int) -> None:
+            due.append(UUID(int=files))
+
+        def finished(self, path: str, fate: Fate, chunks: int) -> None:
+            pass
+
+    async with house.footnote.parser_pool() as pool:
+        runs = refresh_due(house.footnote, pool, progress=lambda _: Meanwhile())
+        task = asyncio.ensure_future(anext(runs))
+        while not due:  # noqa: ASYNC110  # there is no event for it
+            await asyncio.sleep(0.005)
+        later = await uploaded(house, editor, "b.md", DOGS)
+        await task
+        assert [run async for run in runs] != []
+    assert (await show(house, later, editor)).json()["status"] == "indexed"

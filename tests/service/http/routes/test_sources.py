@@ -76,12 +76,18 @@ async def test_a_document_keeps_readers_of_its_own_through_refreshes(
     assert (
         await house.client.patch(place, json={"readers": ["group:hr"]}, headers=editor)
     ).status_code == 200
-    (Path(folder) / "cats.md").write_text("# Cats\n\nCats sleep all day.")
-    (Path(folder) / "cats.md").rename(Path(folder) / "moved.md")
-    await house.client.post(f"{made.headers['location']}/refresh", headers=admin)
-    await take_in(house.footnote)
-    assert (await house.client.get(place)).status_code == 404
-    assert (await house.client.get("/v1/documents")).status_code == 404
+    file = Path(folder) / "cats.md"
+    for change in (
+        lambda: file.write_text("# Cats\n\nCats sleep all day."),
+        lambda: file.rename(file.with_name("moved.md")),
+    ):
+        change()
+        await house.client.post(f"{made.headers['location']}/refresh", headers=admin)
+        await take_in(house.footnote)
+        assert (await house.client.get(place)).status_code == 404
+        assert (await house.client.get("/v1/documents")).status_code == 404
+    shown = (await house.client.get(place, headers=editor)).json()
+    assert (shown["path"], shown["revision"]) == ("moved.md", 3)
 
 
 async def test_only_folders_below_allowed_ones_are_added(
