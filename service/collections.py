@@ -118,8 +118,7 @@ async def delete_collection(database: Database, store: VectorStore, name: str, *
     assert contents is not None, "counts are always there"
     if contents["documents"] or contents["sources"]:
         raise StillInUseError(
-            f"collection {name!r} still has {contents['documents']:,} documents and {contents['sources']:,} sources. "
-            "Delete those first."
+            f"collection {name!r} still holds documents, or sources of documents. Delete those first."
         )
     collection = Collection(
         id=found.id, name=found.name, language=found.language, allow_outside=found.allow_outside

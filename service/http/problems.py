@@ -76,6 +76,8 @@ _MESSAGES = MappingProxyType(
         "model_type": "a JSON object is required",
         "model_attributes_type": "a JSON object is required",
         "string_unicode": "it holds half of a character",
+        "date_from_datetime_parsing": "give a day, as in 2026-01-31",
+        "date_parsing": "give a day, as in 2026-01-31",
     }
 )
 _RETRY = MappingProxyType({"Retry-After": "5"})
