@@ -164,7 +164,7 @@ class _Server(uvicorn.Server):
     """uvicorn, but it says in a sentence what it does, and SIGTERM is a way to end well (status 0)."""
 
     def __init__(
-        self, footnote: Footnote, greeting: str, report: Report, *, link: OneTimeLink | None
+        self, footnote: Footnote, greeting: str, report: Report, *, link: OneTimeLink | None = None
     ) -> None:
         self._app = create_app(lambda: contextlib.nullcontext(footnote), link=link)
         super().__init__(
