@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -216,7 +217,7 @@ async def test_a_token_of_the_configured_issuer_opens_what_it_says_and_no_more(
         )
         async with open_house(replace(footnote, settings=settings)) as house:
 
-            async def get(url: str, *, at: House = house, **claims: object) -> httpx.Response:
+            async def get(url: str, *, at: House = house, **claims: Any) -> httpx.Response:
                 token = issuer.token(ec_key("first"), kid="one", algorithm="ES256", **claims)
                 return await at.client.get(url, headers={"Authorization": f"Bearer {token}"})
 
