@@ -23,12 +23,13 @@ from service.http.browsers import is_loopback
 from service.http.denials import Denials
 from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
+from service.http.frames import EventFrames
 from service.http.limits import BodyLimit
 from service.http.parts import Parts
 from service.http.patience import Patience
-from service.http.problems import install_problems, problem_in_stream
+from service.http.problems import install_problems
 from service.http.readiness import ReadinessCheck
-from service.http.routes import answers, ask, audited, documents, health, search, session
+from service.http.routes import answers, ask, audited, chat, documents, health, models, search, session
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
@@ -68,7 +69,7 @@ def create_app(
             IndexWatch(footnote.database, footnote.store) as watch,
             open_tokens(footnote.settings) as tokens,
             open_audit(footnote.settings, footnote.database) as audit,
-            Broadcasts(broadcast_policy, describe=problem_in_stream) as broadcasts,
+            Broadcasts(broadcast_policy, telling=EventFrames()) as broadcasts,
         ):
             metrics.caches.read = footnote.cache_figures
             app.state.parts = Parts(
@@ -97,7 +98,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(session.open_router)
-    for room in (session, ask, answers, search, documents, audited, health):
+    for room in (session, ask, answers, search, documents, audited, chat, models, health):
         app.include_router(room.router)
     install_problems(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)

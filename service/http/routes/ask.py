@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from generation.answer import whole
-from generation.events import AnswerEvent, Done
+from service.http.answering import counted
 from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.describing import ALWAYS, WITH_BODY, answered, problems
-from service.http.parts import Parts, PartsOf
+from service.http.parts import PartsOf
 from service.http.presence import nobody_there, while_there
 from service.http.requests import AskRequest
 from service.http.responses import AnswerBody
@@ -44,7 +43,7 @@ async def ask(
         passages=passage_policy(parts.footnote.settings, max_per_document=asked.max_per_document),
         turns=[turn.turn() for turn in asked.turns],
     )
-    events = _counted(desk.answer(question), parts)
+    events = counted(desk.answer(question), parts)
     if asked.stream:
         broadcast = parts.broadcasts.start(events, owner=key.id)
         return EventStream(broadcast.listen(0), send_timeout_s=parts.broadcasts.policy.send_timeout_s)
@@ -53,14 +52,3 @@ async def ask(
     if answer is None:
         return nobody_there()
     return Response(as_data(answer.as_json()), media_type="application/json")
-
-
-async def _counted(
-    events: AsyncGenerator[AnswerEvent, None], parts: Parts
-) -> AsyncGenerator[AnswerEvent, None]:
-    """The same events; a whole answer is counted."""
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Done):
-                parts.metrics.answered(event.answer.status, dropped=event.answer.dropped)
-            yield event

@@ -8,6 +8,7 @@ never been, and the copy is asked the same: every response has to be the same, t
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from tests.service.http.conftest import open_house
 EXACT = Bm25Policy()
 BY_SEGMENTS = Bm25Policy(scan_below=0)
 EVERYTHING_FOUND = 1_000
+_MADE = re.compile(rb'"id":"chatcmpl-[0-9a-f-]{36}","object":"chat.completion","created":[0-9]{10}')
 NARROWED: tuple[Mapping[str, object], ...] = (
     {},
     {"filters": {"paths": ["hr/"]}},
@@ -161,12 +163,22 @@ def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
             yield Asked(method="POST", url="/v1/search", body=query, is_ranked=True)
             yield Asked(method="POST", url="/v1/search", body={**query, "merge": True}, is_ranked=True)
             yield Asked(method="POST", url="/v1/ask", body={"question": question, **body}, is_ranked=True)
+            yield Asked(method="POST", url="/v1/chat/completions", body=_chat(question, body), is_ranked=True)
     yield Asked(method="POST", url="/v1/search", body={"query": "  "})
 
 
+def _chat(question: str, body: Mapping[str, object]) -> Mapping[str, object]:
+    """The same, as a client of OpenAI's API asks it."""
+    options = {name: value for name, value in body.items() if name != "collection"}
+    messages = [{"role": "user", "content": question}]
+    return {"model": f"footnote/{body['collection']}", "messages": messages, "footnote": options}
+
+
 def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
+    yield Asked(method="GET", url="/v1/models")
     for collection in (*COLLECTIONS, "nowhere"):
         yield Asked(method="GET", url=f"/v1/documents?collection={collection}")
+        yield Asked(method="GET", url=f"/v1/models/footnote/{collection}")
         for life in chance.sample(world.lives, min(2, len(world.lives))):
             cursor = encode_cursor(life.path, life.id)
             yield Asked(method="GET", url=f"/v1/documents?collection={collection}&limit=2&cursor={cursor}")
@@ -188,7 +200,7 @@ def _documents(world: World) -> Iterator[Asked]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A response, all of it."""
+    """A response, all of it but for when it was made and which it is."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -199,7 +211,7 @@ class Told:
         return cls(
             status=response.status_code,
             headers=tuple(sorted(response.headers.items())),
-            body=response.content,
+            body=_MADE.sub(b"", response.content),
         )
 
     def found(self) -> set[tuple[str, int]]:
