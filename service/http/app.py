@@ -25,11 +25,12 @@ from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
 from service.http.frames import EventFrames
 from service.http.limits import BodyLimit
+from service.http.mcp.server import McpServer
 from service.http.parts import Parts
 from service.http.patience import Patience
 from service.http.problems import install_problems
 from service.http.readiness import ReadinessCheck
-from service.http.routes import answers, ask, audited, chat, documents, health, models, search, session
+from service.http.routes import answers, ask, audited, chat, documents, health, mcp, models, search, session
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
@@ -70,6 +71,7 @@ def create_app(
             open_tokens(footnote.settings) as tokens,
             open_audit(footnote.settings, footnote.database) as audit,
             Broadcasts(broadcast_policy, telling=EventFrames()) as broadcasts,
+            McpServer(version=version) as mcp_server,
         ):
             metrics.caches.read = footnote.cache_figures
             app.state.parts = Parts(
@@ -82,6 +84,7 @@ def create_app(
                 watch=watch,
                 readiness=ReadinessCheck(footnote, patience),
                 broadcasts=broadcasts,
+                mcp=mcp_server.handle,
                 patience=patience,
                 version=version,
             )
@@ -98,7 +101,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(session.open_router)
-    for room in (session, ask, answers, search, documents, audited, chat, models, health):
+    for room in (session, ask, answers, search, documents, audited, chat, models, mcp, health):
         app.include_router(room.router)
     install_problems(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
