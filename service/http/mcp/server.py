@@ -25,6 +25,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 from pydantic import BaseModel, ValidationError
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
@@ -63,6 +64,8 @@ class McpServer:
             on_call_tool=_call_tool,
         )
         self._manager = StreamableHTTPSessionManager(self._server, stateless=True)
+        # Else a server that is told to stop cuts off what is being answered, instead of letting it end.
+        AppStatus.disable_automatic_graceful_drain()
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: asyncio.Task[None] | None = None

@@ -164,6 +164,10 @@ def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
             yield Asked(method="POST", url="/v1/search", body={**query, "merge": True}, is_ranked=True)
             yield Asked(method="POST", url="/v1/ask", body={"question": question, **body}, is_ranked=True)
             yield Asked(method="POST", url="/v1/chat/completions", body=_chat(question, body), is_ranked=True)
+            narrowed = {name: value for name, value in body.items() if name != "max_per_document"}
+            tool = {"query": question, **narrowed, "k": min(k, 100)}
+            yield _call("search", tool, is_ranked=True)
+            yield _call("ask", {**tool, "question": question, "query": None}, is_ranked=True)
     yield Asked(method="POST", url="/v1/search", body={"query": "  "})
 
 
@@ -174,8 +178,21 @@ def _chat(question: str, body: Mapping[str, object]) -> Mapping[str, object]:
     return {"model": f"footnote/{body['collection']}", "messages": messages, "footnote": options}
 
 
+def _call(tool: str, arguments: Mapping[str, object], *, is_ranked: bool = False) -> Asked:
+    """A call of a tool at /mcp."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return _message("tools/call", {"name": tool, "arguments": given}, is_ranked=is_ranked)
+
+
+def _message(method: str, params: Mapping[str, object], *, is_ranked: bool = False) -> Asked:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    accept = {"Accept": "application/json, text/event-stream"}
+    return Asked(method="POST", url="/mcp", body=body, headers=accept, is_ranked=is_ranked)
+
+
 def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
     yield Asked(method="GET", url="/v1/models")
+    yield _message("tools/list", {})
     for collection in (*COLLECTIONS, "nowhere"):
         yield Asked(method="GET", url=f"/v1/documents?collection={collection}")
         yield Asked(method="GET", url=f"/v1/models/footnote/{collection}")
@@ -192,6 +209,8 @@ def _documents(world: World) -> Iterator[Asked]:
         yield Asked(method="GET", url=f"{place}/text")
         for number in numbers:
             yield Asked(method="GET", url=f"{place}/text?revision={number}")
+            asked = {"document": place.rpartition("/")[2], "revision": number}
+            yield _call("get_document", asked)
         if life is not None:
             # Whoever guesses a text must not have it confirmed.
             tag = f'"{sha256(life.texts[0].encode()).hexdigest()[:32]}"'
