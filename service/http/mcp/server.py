@@ -65,7 +65,7 @@ class McpServer:
         )
         self._manager = StreamableHTTPSessionManager(self._server, stateless=True)
         # Else a server that is told to stop cuts off what is being answered, instead of letting it end.
-        AppStatus.disable_automatic_graceful_drain()
+        AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: asyncio.Task[None] | None = None

@@ -303,3 +303,42 @@ async def test_progress_is_told_to_who_asked_for_it(footnote: Footnote) -> None:
     async with on_the_wire(footnote) as wired, talking(wired) as client:
         said = await client.call_tool("ask", {"question": _QUESTION}, progress_callback=note)
     assert heard == [float(n) for n in range(1, len(said.structured_content["sentences"]) + 1)]
+
+
+async def test_what_is_asked_here_and_by_chat_clients_stands_in_the_audit(footnote: Footnote) -> None:
+    document = str(await add_document(footnote, "leave.txt", _LEAVE))
+    admin = (await create_key(footnote.database, name="chief", principals=[], role="admin")).key
+    asked = {"model": "footnote", "messages": [{"role": "user", "content": _QUESTION}]}
+    async with on_the_wire(footnote) as wired:
+        async with talking(wired) as client:
+            await client.call_tool("search", {"query": "paid leave"})
+            await client.call_tool("ask", {"question": _QUESTION})
+            await client.call_tool("get_document", {"document": document})
+        await wired.client.post("/v1/chat/completions", json=asked)
+        await wired.client.post("/v1/chat/completions", json={**asked, "model": "footnote/nowhere"})
+        shown = await wired.client.get("/v1/audit", headers={"Authorization": f"Bearer {admin}"})
+    entries = [(entry["kind"], entry["status"]) for entry in reversed(shown.json()["entries"])]
+    assert entries == [
+        ("search", "returned"),
+        ("ask", "answered"),
+        ("document", "returned"),
+        ("ask", "answered"),
+        ("ask", "not_found"),
+    ]
+    assert all(document in entry["documents"] for entry in shown.json()["entries"][1:])
+
+
+async def test_a_key_for_some_collections_knows_of_no_other(footnote: Footnote) -> None:
+    await add_document(footnote, "leave.txt", _LEAVE)
+    await add_document(footnote, "a.txt", "Apples are red.", collection="fruit")
+    key = (await create_key(footnote.database, name="f", principals=[], collections=["fruit"])).key
+    headers = {"Authorization": f"Bearer {key}"}
+    async with on_the_wire(footnote) as wired:
+        async with talking(wired, key=key) as client:
+            assert "There are: fruit." in repr(await client.list_tools())
+            assert (await client.call_tool("ask", {"question": _QUESTION})).is_error
+        models = (await wired.client.get("/v1/models", headers=headers)).json()["data"]
+        asked = {"model": "footnote", "messages": [{"role": "user", "content": _QUESTION}]}
+        hidden = await wired.client.post("/v1/chat/completions", json=asked, headers=headers)
+    assert [model["id"] for model in models] == ["footnote/fruit"]
+    assert hidden.status_code == 404
