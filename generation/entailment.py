@@ -42,7 +42,7 @@ class EntailmentModel:
     `weights` is the folder of `retrieval.weights.RERANKER_PIN`. Raises `WeightsError` and `ConfigurationError`.
     """
 
-    batch_size = 4
+    batch_size = 1  # a claim has four pairs at most: on several threads they are read at once
 
     def __init__(self, weights: Path, *, threads: int = 1) -> None:
         self.parallelism = require_threads(threads)

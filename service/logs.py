@@ -30,6 +30,8 @@ _QUIETER = (
     "anthropic",
     "botocore",
     "google.auth",
+    "mcp",
+    "sse_starlette",
     "psycopg.pool",
 )
 

@@ -23,19 +23,24 @@ from service.http.browsers import is_loopback
 from service.http.denials import Denials
 from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
+from service.http.frames import EventFrames
 from service.http.limits import BodyLimit
+from service.http.mcp.server import McpServer
 from service.http.parts import Parts
 from service.http.patience import Patience
-from service.http.problems import install_problems, problem_in_stream
+from service.http.problems import install_problems
 from service.http.readiness import ReadinessCheck
 from service.http.routes import (
     answers,
     ask,
     audited,
+    chat,
     collections,
     documents,
     feedback,
     health,
+    mcp,
+    models,
     revising,
     search,
     session,
@@ -82,7 +87,8 @@ def create_app(
             IndexWatch(footnote.database, footnote.store) as watch,
             open_tokens(footnote.settings) as tokens,
             open_audit(footnote.settings, footnote.database) as audit,
-            Broadcasts(broadcast_policy, describe=problem_in_stream) as broadcasts,
+            Broadcasts(broadcast_policy, telling=EventFrames()) as broadcasts,
+            McpServer(version=version) as mcp_server,
         ):
             metrics.caches.read = footnote.cache_figures
             app.state.parts = Parts(
@@ -95,6 +101,7 @@ def create_app(
                 watch=watch,
                 readiness=ReadinessCheck(footnote, patience),
                 broadcasts=broadcasts,
+                mcp=mcp_server.handle,
                 patience=patience,
                 version=version,
             )
@@ -123,6 +130,9 @@ def create_app(
         feedback,
         usage,
         audited,
+        chat,
+        models,
+        mcp,
         health,
     ):
         app.include_router(room.router)
@@ -191,7 +201,7 @@ class _Server(uvicorn.Server):
     """uvicorn, but it says in a sentence what it does, and SIGTERM is a way to end well (status 0)."""
 
     def __init__(
-        self, footnote: Footnote, greeting: str, report: Report, *, link: OneTimeLink | None
+        self, footnote: Footnote, greeting: str, report: Report, *, link: OneTimeLink | None = None
     ) -> None:
         self._app = create_app(lambda: contextlib.nullcontext(footnote), link=link)
         super().__init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -14,8 +15,8 @@ from service.http.broadcast import (
     AnswerStoppedError,
     Broadcast,
     BroadcastPolicy,
-    Describe,
     ServiceStoppingError,
+    Telling,
     TooManyAnswersError,
 )
 
@@ -23,9 +24,9 @@ from service.http.broadcast import (
 class Broadcasts:
     """Owns every answer that is told over a stream. To be entered with `async with`; leaving stops those that run."""
 
-    def __init__(self, policy: BroadcastPolicy, *, describe: Describe) -> None:
+    def __init__(self, policy: BroadcastPolicy, *, telling: Telling) -> None:
         self.policy = policy
-        self._describe = describe
+        self._telling = telling
         self._known: dict[UUID, Broadcast] = {}  # in the order in which they began
         self._expiries: dict[UUID, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,9 +46,15 @@ class Broadcasts:
         return len(self._tasks)
 
     def start(
-        self, events: AsyncGenerator[AnswerEvent, None], *, owner: UUID, answer_id: UUID | None = None
+        self,
+        events: AsyncGenerator[AnswerEvent, None],
+        *,
+        owner: UUID,
+        answer_id: UUID | None = None,
+        telling: Telling | None = None,
+        grace_s: float | None = None,
     ) -> Broadcast:
-        """Tell an answer, under an id of the caller's where it has one already.
+        """Tell an answer, under an id of the caller's, in a way and with a patience of its own where they are given.
 
         Raises `TooManyAnswersError`, `ServiceStoppingError`.
         """
@@ -58,8 +65,13 @@ class Broadcasts:
                 f"{self.policy.most_running} answers are being told, which is as many as may be at once. Ask again "
                 "soon, or without `stream`."
             )
+        policy = self.policy if grace_s is None else replace(self.policy, grace_s=grace_s)
         broadcast = Broadcast(
-            owner, answer_id=answer_id, policy=self.policy, describe=self._describe, on_end=self._ended
+            owner,
+            answer_id=answer_id,
+            policy=policy,
+            telling=telling or self._telling,
+            on_end=self._ended,
         )
         self._known[broadcast.id] = broadcast
         task = broadcast.begin(events)

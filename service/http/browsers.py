@@ -64,7 +64,7 @@ def _refusal() -> str:
 
 def is_on_this_machine(connection: HTTPConnection) -> bool:
     """Whether a request was sent to a loopback service as such: under a name of this machine, and through no proxy."""
-    if any(name in connection.headers for name in _FORWARDED):
+    if is_forwarded(connection):
         return False
     hosts = connection.headers.getlist("host")
     if len(hosts) != 1:
@@ -74,6 +74,11 @@ def is_on_this_machine(connection: HTTPConnection) -> bool:
     except ValueError:
         return False
     return name == "localhost" or is_loopback(name)
+
+
+def is_forwarded(connection: HTTPConnection) -> bool:
+    """Whether a request says that it came through a proxy."""
+    return any(name in connection.headers for name in _FORWARDED)
 
 
 def is_loopback(address: str) -> bool:

@@ -8,12 +8,15 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from service.http.chat_errors import chat_error, speaks_openai
+from service.http.compatible.bodies import CHUNKS_EXAMPLE, ChatErrorBody
 from service.http.problems import MEDIA_TYPE
 from service.http.responses import EVENTS_EXAMPLE, ProblemBody
 from service.http.sse import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 
 _WHEN = {
-    400: "The body is not JSON, or not a form; or the cursor is broken.",
+    400: "The body is not JSON, or not a form; or the cursor is broken; to clients of OpenAI's API also what is a 422 "
+    "elsewhere.",
     401: "The key is missing, unknown, revoked or has ended; the token, the session or the link is not accepted.",
     403: "The caller's role does not allow it; a request with a session's cookie comes from a page of another origin; "
     "or the language model is outside, and the collection's passages may not leave the house.",
@@ -48,6 +51,17 @@ TAG: dict[str, Any] = {
     "ETag": {"description": "Of what is shown, for If-None-Match and If-Match.", "schema": {"type": "string"}}
 }
 NOT_MODIFIED: dict[str, Any] = {"description": "It is what the caller has (`If-None-Match`)."}
+CHUNKS: dict[str, Any] = {
+    EVENTS_MEDIA_TYPE: {
+        "schema": {
+            "type": "string",
+            "description": "Chunks as OpenAI's API sends them, each a line `data: …`, of checked sentences alone. One "
+            "of the last has the annotations, the last choice `footnote`; `data: [DONE]` is the end. What goes wrong "
+            "is told in a chunk with `error`.",
+        },
+        "example": CHUNKS_EXAMPLE,
+    }
+}
 ALWAYS = (401, 403, 422, 500, 503)
 WITH_BODY = (400, 413, 415)
 
@@ -55,6 +69,22 @@ WITH_BODY = (400, 413, 415)
 def answered() -> dict[str, Any]:
     """The 200 of a route that answers whole or as a stream of events."""
     return {"description": "The answer; with `stream` as events.", "content": EVENTS}
+
+
+def chat_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for an address that clients of OpenAI's API call."""
+    schema = {"$ref": "#/components/schemas/ChatErrorBody"}
+    return {
+        status: {
+            "description": _WHEN[status],
+            "content": {"application/json": {"schema": schema, "example": _chat_example(status)}},
+        }
+        for status in sorted({*statuses, 422})
+    }
+
+
+def _chat_example(status: int) -> dict[str, Any]:
+    return chat_error(status=status, name="…", message="what, which, why, and what to do.")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -78,15 +108,25 @@ def _problem(status: int) -> dict[str, Any]:
     }
 
 
+def _forget_422(operations: dict[str, Any]) -> None:
+    """FastAPI describes a 422 of its own where none is described; these addresses answer 400 instead."""
+    for operation in operations.values():
+        operation["responses"].pop("422", None)
+
+
 class DescribedApp(FastAPI):
-    """A FastAPI whose OpenAPI document holds the shape of problems."""
+    """A FastAPI whose OpenAPI document holds the shapes of errors."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = super().openapi()
             _, definitions = models_json_schema(
-                [(ProblemBody, "serialization")], ref_template="#/components/schemas/{model}"
+                [(ProblemBody, "serialization"), (ChatErrorBody, "serialization")],
+                ref_template="#/components/schemas/{model}",
             )
+            for path, operations in document["paths"].items():
+                if speaks_openai(path):
+                    _forget_422(operations)
             document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
             self.openapi_schema = document
         return self.openapi_schema

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.types import ASGIApp
 
 from service.auditing import Audit
 from service.http.broadcasts import Broadcasts
@@ -33,6 +34,7 @@ class Parts:
     watch: IndexWatch
     readiness: ReadinessCheck
     broadcasts: Broadcasts
+    mcp: ASGIApp
     patience: Patience
     version: str
 

@@ -1,6 +1,8 @@
-"""Problems: the one shape of every error response (RFC 9457, `application/problem+json`).
+"""Problems: the one shape of error responses (RFC 9457, `application/problem+json`).
 
     {"type", "title", "status", "detail", "instance", "request_id", "errors": [{"in", "field", "message"}]}
+
+Where clients of OpenAI's API call, they have the shape of theirs instead (`service.http.chat_errors`).
 
 `type` is what programs tell problems apart by; `errors` is there for requests of the wrong shape alone.
 """
@@ -45,6 +47,7 @@ from service.http.broadcast import (
     ServiceStoppingError,
     TooManyAnswersError,
 )
+from service.http.chat_errors import chat_error, chat_status, speaks_openai
 from service.http.cursors import CursorError
 from service.http.refusals import (
     ChangedMeanwhileError,
@@ -248,9 +251,17 @@ def problem(
     errors: Sequence[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that tells of a problem."""
+    """The response that tells of a problem, in the shape that the address's clients read."""
     request.state.problem = kind.name  # for whoever logs that the request was denied
-    content = _shape(kind, detail, path=request.scope["path"])
+    path = request.scope["path"]
+    if speaks_openai(path):
+        param = errors[0]["field"] if errors else None
+        return JSONResponse(
+            chat_error(status=kind.status, name=kind.name, message=detail, param=param or None),
+            status_code=chat_status(kind.status),
+            headers={**kind.headers, **(headers or {})},
+        )
+    content = _shape(kind, detail, path=path)
     if errors:
         content["errors"] = list(errors)
     return JSONResponse(

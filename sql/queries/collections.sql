@@ -9,6 +9,14 @@ FROM collections AS c
 WHERE c.name = %(name)s
   AND EXISTS (SELECT FROM documents AS d WHERE d.collection_id = c.id AND d.readers && %(principals)s::text[])
 
+-- name: list_readable
+-- Collections in which the caller may read a document, in the index or removed, by name; all where principals are null.
+SELECT c.name, c.created_at
+FROM collections AS c
+WHERE %(principals)s::text[] IS NULL
+   OR EXISTS (SELECT FROM documents AS d WHERE d.collection_id = c.id AND d.readers && %(principals)s::text[])
+ORDER BY c.name
+
 -- name: ensure
 -- A collection by name, made where it does not exist.
 INSERT INTO collections AS c (name, language) VALUES (%(name)s, %(language)s::regconfig)

@@ -42,15 +42,11 @@ def ed_key(name: str) -> ed25519.Ed25519PrivateKey:
 
 def published(kid: str, key: Any, **more: str) -> dict[str, Any]:
     """The public half of a key, as a JWKS holds it."""
-    algorithm: Any = {
-        rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm,
-        ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
-        ed25519.Ed25519PrivateKey: jwt.algorithms.OKPAlgorithm,
-    }[
-        next(
-            kind for kind in type(key).__mro__ if kind.__module__.startswith("cryptography.hazmat.primitives")
-        )
-    ]
+    algorithm: Any = jwt.algorithms.OKPAlgorithm
+    if isinstance(key, rsa.RSAPrivateKey):
+        algorithm = jwt.algorithms.RSAAlgorithm
+    elif isinstance(key, ec.EllipticCurvePrivateKey):
+        algorithm = jwt.algorithms.ECAlgorithm
     return {**json.loads(algorithm.to_jwk(key.public_key())), "kid": kid, **more}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from uuid import uuid4
 
@@ -10,10 +9,10 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from generation.answer import whole
-from generation.events import AnswerEvent, Done
+from service.http.answering import counted
 from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.describing import ALWAYS, WITH_BODY, answered, problems
-from service.http.parts import Parts, PartsOf
+from service.http.parts import PartsOf
 from service.http.presence import nobody_there, while_there
 from service.http.requests import AskRequest
 from service.http.responses import AnswerBody
@@ -49,7 +48,7 @@ async def ask(
         turns=[turn.turn() for turn in asked.turns],
     )
     answer_id = uuid4()
-    events = _counted(desk.answer(question, answer_id=answer_id), parts)
+    events = counted(desk.answer(question, answer_id=answer_id), parts)
     if asked.stream:
         broadcast = parts.broadcasts.start(events, owner=key.id, answer_id=answer_id)
         return EventStream(broadcast.listen(0), send_timeout_s=parts.broadcasts.policy.send_timeout_s)
@@ -60,14 +59,3 @@ async def ask(
     return Response(
         as_data(answer.as_json()), media_type="application/json", headers={ANSWER_HEADER: str(answer_id)}
     )
-
-
-async def _counted(
-    events: AsyncGenerator[AnswerEvent, None], parts: Parts
-) -> AsyncGenerator[AnswerEvent, None]:
-    """The same events; a whole answer is counted."""
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Done):
-                parts.metrics.answered(event.answer.status, dropped=event.answer.dropped)
-            yield event

@@ -8,6 +8,7 @@ never been, and the copy is asked the same: every response has to be the same, t
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from tests.service.http.conftest import open_house
 EXACT = Bm25Policy()
 BY_SEGMENTS = Bm25Policy(scan_below=0)
 EVERYTHING_FOUND = 1_000
+_MADE = re.compile(rb'"id":"chatcmpl-[0-9a-f-]{36}","object":"chat.completion","created":[0-9]{10}')
 NARROWED: tuple[Mapping[str, object], ...] = (
     {},
     {"filters": {"paths": ["hr/"]}},
@@ -161,10 +163,36 @@ def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
             yield Asked(method="POST", url="/v1/search", body=query, is_ranked=True)
             yield Asked(method="POST", url="/v1/search", body={**query, "merge": True}, is_ranked=True)
             yield Asked(method="POST", url="/v1/ask", body={"question": question, **body}, is_ranked=True)
+            yield Asked(method="POST", url="/v1/chat/completions", body=_chat(question, body), is_ranked=True)
+            narrowed = {name: value for name, value in body.items() if name != "max_per_document"}
+            tool = {"query": question, **narrowed, "k": min(k, 100)}
+            yield _call("search", tool, is_ranked=True)
+            yield _call("ask", {**tool, "question": question, "query": None}, is_ranked=True)
     yield Asked(method="POST", url="/v1/search", body={"query": "  "})
 
 
+def _chat(question: str, body: Mapping[str, object]) -> Mapping[str, object]:
+    """The same, as a client of OpenAI's API asks it."""
+    options = {name: value for name, value in body.items() if name != "collection"}
+    messages = [{"role": "user", "content": question}]
+    return {"model": f"footnote/{body['collection']}", "messages": messages, "footnote": options}
+
+
+def _call(tool: str, arguments: Mapping[str, object], *, is_ranked: bool = False) -> Asked:
+    """A call of a tool at /mcp."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return _message("tools/call", {"name": tool, "arguments": given}, is_ranked=is_ranked)
+
+
+def _message(method: str, params: Mapping[str, object], *, is_ranked: bool = False) -> Asked:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    accept = {"Accept": "application/json, text/event-stream"}
+    return Asked(method="POST", url="/mcp", body=body, headers=accept, is_ranked=is_ranked)
+
+
 def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
+    yield Asked(method="GET", url="/v1/models")
+    yield _message("tools/list", {})
     yield Asked(method="GET", url="/v1/collections")
     yield Asked(method="GET", url="/v1/collections?limit=1")
     for collection in (*COLLECTIONS, "nowhere"):
@@ -179,6 +207,7 @@ def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
             "status=any&path=hr/&media_type=text/*",
         ):
             yield Asked(method="GET", url=f"{place}&{narrowed}")
+        yield Asked(method="GET", url=f"/v1/models/footnote/{collection}")
         for life in chance.sample(world.lives, min(2, len(world.lives))):
             cursor = encode_cursor(life.path, life.id)
             yield Asked(method="GET", url=f"/v1/documents?collection={collection}&limit=2&cursor={cursor}")
@@ -199,6 +228,8 @@ def _documents(world: World) -> Iterator[Asked]:
         yield Asked(method="DELETE", url=place, headers=seen)
         for number in numbers:
             yield Asked(method="GET", url=f"{place}/text?revision={number}")
+            asked = {"document": place.rpartition("/")[2], "revision": number}
+            yield _call("get_document", asked)
         if life is not None:
             # Whoever guesses a text must not have it confirmed.
             tag = f'"{sha256(life.texts[0].encode()).hexdigest()[:32]}"'
@@ -207,7 +238,7 @@ def _documents(world: World) -> Iterator[Asked]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A response, all of it."""
+    """A response, all of it but for when it was made and which it is."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -221,7 +252,7 @@ class Told:
             headers=tuple(
                 sorted((name, value) for name, value in response.headers.items() if name != "footnote-answer")
             ),
-            body=response.content,
+            body=_MADE.sub(b"", response.content),
         )
 
     def found(self) -> set[tuple[str, int]]:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from retrieval.database import Database, query
 from service.http.auth import CallersKey, keyed_router, needs
+from service.http.chat_errors import speaks_openai
 from service.http.problems import install_problems
 from service.identity import ROLES, Role
 from service.keys import METRICS, create_key, revoke_key, verify_key
@@ -33,6 +35,9 @@ _KEYED = [
     ("GET", "/v1/documents"),
     ("GET", "/v1/documents/0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"),
     ("GET", "/v1/documents/0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10/text"),
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/footnote"),
 ]
 
 
@@ -59,8 +64,11 @@ async def test_without_a_key_it_is_401_whatever_else_was_sent(house: House) -> N
         headers = {"Authorization": sent, "Content-Type": "application/json"}
         response = await house.client.request(method, path, headers=headers, content=b"{broken")
         assert response.status_code == 401, (method, path, sent)
-        assert response.headers["content-type"] == "application/problem+json"
         assert response.headers["WWW-Authenticate"] == 'Bearer realm="footnote"'
+        if speaks_openai(path):
+            assert response.json()["error"]["code"] == "invalid_api_key"
+            continue
+        assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["type"] == "urn:footnote:problem:key-missing"
 
 
@@ -216,7 +224,7 @@ async def test_a_token_of_the_configured_issuer_opens_what_it_says_and_no_more(
         )
         async with open_house(replace(footnote, settings=settings)) as house:
 
-            async def get(url: str, *, at: House = house, **claims: object) -> httpx.Response:
+            async def get(url: str, *, at: House = house, **claims: Any) -> httpx.Response:
                 token = issuer.token(ec_key("first"), kid="one", algorithm="ES256", **claims)
                 return await at.client.get(url, headers={"Authorization": f"Bearer {token}"})
 
