@@ -31,6 +31,7 @@ _QUIETER = (
     "botocore",
     "google.auth",
     "psycopg.pool",
+    "procrastinate",
 )
 
 

@@ -34,6 +34,7 @@ from service.sections import (
     EmbedderSettings,
     Folder,
     IngestSettings,
+    JobsSettings,
     LlmSettings,
     ModelSettings,
     ParsingSettings,
@@ -42,6 +43,8 @@ from service.sections import (
     SearchSettings,
     StoreSettings,
     SupportSettings,
+    WebhooksSettings,
+    WorkerSettings,
 )
 
 PREFIX = "FOOTNOTE_"
@@ -79,6 +82,9 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     auth: AuthSettings = AuthSettings()
     audit: AuditSettings = AuditSettings()
+    worker: WorkerSettings = WorkerSettings()
+    jobs: JobsSettings = JobsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
 
     @classmethod
     def settings_customise_sources(

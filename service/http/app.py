@@ -26,9 +26,9 @@ from service.http.envelope import Envelope
 from service.http.limits import BodyLimit
 from service.http.parts import Parts
 from service.http.patience import Patience
-from service.http.problems import install_problems, problem_in_stream
+from service.http.problems import install_problems, problem_in_stream, problem_of_job
 from service.http.readiness import ReadinessCheck
-from service.http.routes import answers, ask, audited, documents, health, search, session
+from service.http.routes import answers, ask, audited, documents, health, jobs, search, session
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
@@ -36,6 +36,8 @@ from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
 from service.wiring import Footnote, open_audit, open_footnote, open_tokens
+from service.work_policies import work_policy
+from service.working import Reporting, Unwatched, log_refresh, working
 
 MAX_BODY_BYTES = 1024 * 1024
 _DRAIN_S = 30
@@ -97,7 +99,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(session.open_router)
-    for room in (session, ask, answers, search, documents, audited, health):
+    for room in (session, ask, answers, search, jobs, documents, audited, health):
         app.include_router(room.router)
     install_problems(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -139,7 +141,8 @@ async def _serve(settings: Settings, listener: socket.socket, report: Report) ->
                     f"\nIn a browser on this machine, once and within {settings.auth.link_minutes:g} minutes: "
                     f"{_address(listener)}/#link={link.token}"
                 )
-            await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
+            async with _working(footnote):
+                await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -151,6 +154,20 @@ def _one_time_link(settings: Settings, listener: socket.socket) -> OneTimeLink |
     if not settings.auth.link_minutes or not is_loopback(listener.getsockname()[0]):
         return None
     return OneTimeLink(seconds=settings.auth.link_minutes * 60)
+
+
+@asynccontextmanager
+async def _working(footnote: Footnote) -> AsyncIterator[None]:
+    """Workers beside the server, where the settings have them there."""
+    if not footnote.settings.worker.in_serve:
+        yield
+        return
+    reporting = Reporting(describe=problem_of_job, progress=lambda _: Unwatched(), report=log_refresh)
+    async with (
+        footnote.parser_pool() as pool,
+        working(footnote, pool, work_policy(footnote.settings), reporting),
+    ):
+        yield
 
 
 def _cancel_on_sigterm() -> Any:

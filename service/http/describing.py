@@ -18,10 +18,12 @@ _WHEN = {
     403: "The caller's role does not allow it; a request with a session's cookie comes from a page of another origin; "
     "or the language model is outside, and the collection's passages may not leave the house.",
     404: "It does not exist, or not for this caller.",
-    410: "It did exist, and was deleted with its texts.",
+    409: "The idempotency key was used before, with another request.",
+    410: "It did exist, and was deleted with what it held.",
     413: "The body is larger than what is accepted.",
     415: "The body was not sent as JSON.",
     422: "The request does not have the right shape, or asks for what cannot be.",
+    429: "Too many jobs of this key have not ended yet.",
     500: "Something went wrong inside, or the service is not configured rightly.",
     502: "The language model's server is away, refuses, or gives something that is not an answer.",
     503: "The database, a model or the tokens' issuer is away; `Retry-After` says when to try again.",

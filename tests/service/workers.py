@@ -1,0 +1,53 @@
+"""Workers of the tests: they look often, give up soon, and may call this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import TypeVar
+
+from ingest.catalog import SourceRecord
+from ingest.reports import Progress
+from service.http.problems import problem_of_job
+from service.schedule import RefreshedSource
+from service.webhooks.delivering import DeliveryPolicy
+from service.wiring import Footnote
+from service.working import Reporting, Unwatched, WorkPolicy, working
+
+T = TypeVar("T")
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+QUICK = WorkPolicy(
+    dead_after_s=2.0,
+    rounds_s=0.1,
+    grace_s=5.0,
+    delivery=DeliveryPolicy(allowed=LOOPBACK, first_pause_s=0.05, timeout_s=5.0),
+)
+
+
+@asynccontextmanager
+async def at_work(
+    footnote: Footnote,
+    policy: WorkPolicy = QUICK,
+    *,
+    progress: Callable[[SourceRecord], Progress] = lambda _: Unwatched(),
+    report: Callable[[RefreshedSource], None] = lambda _: None,
+) -> AsyncIterator[None]:
+    """Workers in this process, for as long as it is entered."""
+    reporting = Reporting(describe=problem_of_job, progress=progress, report=report)
+    async with footnote.parser_pool() as pool, working(footnote, pool, policy, reporting):
+        yield
+
+
+async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 30.0) -> T:
+    """What `look` finds once it finds something."""
+    async with asyncio.timeout(within_s):
+        while not (found := await look()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+def with_attempts(attempts: int) -> WorkPolicy:
+    return replace(QUICK, delivery=replace(QUICK.delivery, max_attempts=attempts))
