@@ -99,7 +99,8 @@ def _refusal(address: Address, *, encrypted: bool, allowed: Sequence[Network]) -
 
 def is_public(address: Address) -> bool:
     """Whether an address is one of the internet's, and of a single machine."""
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    site_local = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not (address.is_multicast or address.is_reserved or site_local)
 
 
 def _meant(address: Address) -> list[Address]:

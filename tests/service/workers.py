@@ -23,7 +23,7 @@ QUICK = WorkPolicy(
     dead_after_s=2.0,
     rounds_s=0.1,
     grace_s=5.0,
-    delivery=DeliveryPolicy(allowed=LOOPBACK, first_pause_s=0.05, timeout_s=5.0),
+    delivery=DeliveryPolicy(allowed=LOOPBACK, first_pause_s=0.05, timeout_s=60.0),
 )
 
 
@@ -41,7 +41,7 @@ async def at_work(
         yield
 
 
-async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 30.0) -> T:
+async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 120.0) -> T:
     """What `look` finds once it finds something."""
     async with asyncio.timeout(within_s):
         while not (found := await look()):
