@@ -18,6 +18,7 @@ from typing import Literal
 from uuid import UUID
 
 import procrastinate
+import psycopg
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
@@ -126,7 +127,7 @@ async def open_queue(
     try:
         async with app.open_async():
             yield Queue(app=app, dead_after_s=dead_after_s)
-    except ConnectorException as exc:
+    except (ConnectorException, psycopg.OperationalError) as exc:  # the pool's own, while it opens
         raise _away() from exc
 
 

@@ -129,6 +129,8 @@ async def work(footnote: Footnote, pool: ParserPool, policy: WorkPolicy, reporti
                 await _Shift(footnote.database, queue, policy).run()
         except DatabaseUnavailableError as exc:
             _log.warning("waiting for the database: %s", exc)
+        except Exception:  # noqa: BLE001  # the worker's loop
+            _log.exception("an unexpected fault, which is a bug, in the workers")
         await asyncio.sleep(_PAUSE_S)
 
 
@@ -164,7 +166,8 @@ class _Shift:
         ]
         rounds = asyncio.create_task(self._make_rounds(), name="rounds")
         try:
-            await asyncio.gather(*tasks, rounds)
+            # Not gathered: a cancelled gather would cancel them all and wait for what they are at.
+            await asyncio.wait([*tasks, rounds], return_when=asyncio.FIRST_COMPLETED)
         finally:
             rounds.cancel()
             self._stopping = True

@@ -67,9 +67,18 @@ class Deliverer:
         try:
             row = await self.database.fetch_one(query("deliveries.due"), {"delivery_id": delivery_id})
             if row is not None:
-                await self._note(row, await self._send(row))
+                await self._note(row, await self._send_safely(row))
         except DatabaseUnavailableError as exc:
             _log.warning("webhook %s waits for the database: %s", delivery_id, exc)
+
+    async def _send_safely(self, row: DictRow) -> Outcome:
+        try:
+            return await self._send(row)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:  # noqa: BLE001  # the worker's loop: what fails with one is none of the others'
+            _log.exception("an unexpected fault, which is a bug, with webhook %s", row["id"])
+            return Outcome(status=None, error="an unexpected fault; the worker's log has its cause")
 
     async def _send(self, row: DictRow) -> Outcome:
         told: dict[str, Any] = {

@@ -44,7 +44,7 @@ async def at_work(
 async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 120.0) -> T:
     """What `look` finds once it finds something."""
     async with asyncio.timeout(within_s):
-        while not (found := await look()):
+        while not (found := await look()):  # noqa: ASYNC110  # what is waited for is in a database
             await asyncio.sleep(0.05)
     return found
 
