@@ -1,8 +1,8 @@
 """Kills at random under load: every job that was accepted ends done or failed with a reason, none is lost, none twice.
 
-Two workers, a service that works too, and an embedded Postgres of their own; clients that put jobs in and come back with
-the same idempotency key until they are accepted; a receiver of webhooks that refuses one in five. Workers, service and
-Postgres are killed with SIGKILL. FOOTNOTE_TEST_SOAK_S says for how long.
+Two workers, a service that works too, and an embedded Postgres of their own; clients that put jobs in and come back
+with the same idempotency key until they are accepted; a receiver of webhooks that refuses one in five. Workers, service
+and Postgres are killed with SIGKILL. FOOTNOTE_TEST_SOAK_S says for how long.
 """
 
 from __future__ import annotations
