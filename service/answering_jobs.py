@@ -17,13 +17,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
 from generation.answers import Answer
 from generation.rewriting import Turn
 from retrieval.database import query
 from retrieval.errors import DatabaseUnavailableError, FootnoteError
 from retrieval.filters import NO_FILTERS, Filters
-from service.jobs import documents_of, owner_scope
+from service.auditing import Audit
+from service.desk import Desk
+from service.jobs import documents_of
 from service.moments import read_time
+from service.owners import owner_now
 from service.queue import enqueue
 from service.specs import passage_policy
 from service.wiring import Footnote
@@ -54,6 +59,7 @@ class JobAnswerer:
     """Answers jobs. `describe` makes of an error what callers are told of it."""
 
     footnote: Footnote
+    audit: Audit
     describe: Describe
 
     async def run(self, job_id: UUID) -> None:
@@ -62,18 +68,19 @@ class JobAnswerer:
         try:
             begun = await database.fetch_one(query("jobs.begin"), {"job_id": job_id})
             if begun is not None:
-                await self._run(job_id, begun["owner_id"], json.loads(begun["request"]), begun["attempts"])
+                await self._run(job_id, begun)
         except DatabaseUnavailableError as exc:
             _log.warning("job %s waits for the database: %s", job_id, exc)
 
-    async def _run(self, job_id: UUID, owner_id: UUID, request: Mapping[str, Any], attempt: int) -> None:
+    async def _run(self, job_id: UUID, begun: DictRow) -> None:
+        attempt: int = begun["attempts"]
         try:
             if attempt > MAX_ATTEMPTS:
                 raise JobInterruptedError(
                     f"the job was begun {MAX_ATTEMPTS} times and its worker died or failed each time. The workers' "
                     "logs say why."
                 )
-            answer = (await self._answer(owner_id, request)).as_json()
+            answer = (await self._answer(begun)).as_json()
             await self._finish(job_id, attempt, state="done", answer=answer)
         except asyncio.CancelledError:
             with suppress(DatabaseUnavailableError):  # then it is found without a worker
@@ -89,21 +96,23 @@ class JobAnswerer:
         except Exception as exc:  # noqa: BLE001  # the worker's loop: what fails with one job is none of the others'
             await self._fail(job_id, attempt, exc)
 
-    async def _answer(self, owner_id: UUID, request: Mapping[str, Any]) -> Answer:
-        scope = await owner_scope(self.footnote.database, owner_id)
-        if scope is None:
+    async def _answer(self, begun: DictRow) -> Answer:
+        owner = await owner_now(self.footnote.database, begun["owner_id"], begun["owner"])
+        if owner is None:
             raise OwnerGoneError(
                 "the key that asked was revoked or has expired before the question was answered."
             )
-        return await self.footnote.ask(
+        request = json.loads(begun["request"])
+        desk = Desk(footnote=self.footnote, audit=self.audit, caller=owner)
+        question = await desk.prepare(
             request["collection"],
             request["question"],
             k=request["k"],
-            scope=scope,
             filters=_filters(request.get("filters")),
             passages=passage_policy(self.footnote.settings, max_per_document=request.get("max_per_document")),
             turns=[Turn(**turn) for turn in request.get("turns", ())],
         )
+        return await desk.ask(question)
 
     async def _fail(self, job_id: UUID, attempt: int, error: Exception) -> None:
         problem = self.describe(error, f"/v1/jobs/{job_id}")

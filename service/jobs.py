@@ -16,10 +16,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
 from retrieval.database import Database, query
 from retrieval.errors import FootnoteError, NotFoundError
 from retrieval.records import Scope
+from service.identity import Identity
+from service.owners import owner_as_json, owner_now
 from service.queue import enqueue
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -103,7 +106,7 @@ class Accepted:
 
 async def create_job(
     database: Database,
-    owner_id: UUID,
+    owner: Identity,
     request: Mapping[str, Any],
     *,
     policy: JobPolicy,
@@ -114,7 +117,8 @@ async def create_job(
     written = json.dumps(request, sort_keys=True)
     digest = hashlib.sha256(json.dumps([written, callback_url]).encode()).digest()
     row: dict[str, Any] = {
-        "owner_id": owner_id,
+        "owner_id": owner.id,
+        "owner": Jsonb(owner_as_json(owner)),
         "request": written,
         "request_hash": digest,
         "idempotency_key": idempotency_key,
@@ -165,10 +169,10 @@ async def job_as_told(database: Database, job_id: UUID) -> Job:
     job = _job(row)
     if job.answer is None:
         return job
-    scope = await owner_scope(database, job.owner_id)
-    if scope is None:
+    owner = await owner_now(database, job.owner_id, row["owner"])
+    if owner is None:
         return _job({**row, "answer": None}, withheld="the key that asked is no longer in force.")
-    if not await may_see(database, job.answer, scope):
+    if not await may_see(database, job.answer, owner.scope):
         return _job({**row, "answer": None}, withheld=_GONE["document"])
     return job
 
@@ -190,12 +194,6 @@ async def stop_job(database: Database, job_id: UUID, *, owner_id: UUID) -> None:
         await connection.execute(query("jobs.abort"), parameters)
 
 
-async def owner_scope(database: Database, owner_id: UUID) -> Scope | None:
-    """What a job's owner may see now; None where their key is no longer in force."""
-    row = await database.fetch_one(query("jobs.owner"), {"owner_id": owner_id})
-    return None if row is None else Scope.of(row["principals"])
-
-
 async def may_see(database: Database, answer: Mapping[str, Any], scope: Scope) -> bool:
     """Whether everything that an answer tells of is there, and may be read."""
     places = sorted(set(_places(answer)), key=str)
@@ -207,7 +205,7 @@ async def may_see(database: Database, answer: Mapping[str, Any], scope: Scope) -
             "documents": [document for document, _ in places],
             "revisions": [revision for _, revision in places],
             "principals": sorted(scope.principals),
-            "collections": None,
+            "collections": None if scope.collections is None else sorted(scope.collections),
         },
     )
     return row is not None and row["hidden"] == 0

@@ -25,6 +25,7 @@ from ingest.reports import Fate, Progress
 from retrieval.database import Database, query
 from retrieval.errors import DatabaseUnavailableError
 from service.answering_jobs import Describe, JobAnswerer
+from service.auditing import Audit
 from service.heartbeat import Heartbeat
 from service.jobs import erase_old_jobs
 from service.queue import Queue, QueueWorker, Task, enqueue, is_outage, open_queue
@@ -70,8 +71,9 @@ class WorkPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporting:
-    """Who is told of refreshes, and how the errors of jobs are put into words."""
+    """Where it is noted who asked what, who is told of refreshes, and how the errors of jobs are put into words."""
 
+    audit: Audit
     describe: Describe
     progress: Callable[[SourceRecord], Progress]
     report: Callable[[RefreshedSource], None]
@@ -119,7 +121,7 @@ async def work(footnote: Footnote, pool: ParserPool, policy: WorkPolicy, reporti
             reporting.report(refreshed)
 
     tasks: dict[Task, Callable[[UUID], Awaitable[None]]] = {
-        "answer": JobAnswerer(footnote=footnote, describe=reporting.describe).run,
+        "answer": JobAnswerer(footnote=footnote, audit=reporting.audit, describe=reporting.describe).run,
         "deliver": Deliverer(database=footnote.database, policy=policy.delivery).run,
         "refresh": refresh,
     }

@@ -13,7 +13,7 @@ from service.cli.display import IngestProgress, note, one_line
 from service.cli.options import run_until_done
 from service.schedule import RefreshedSource
 from service.settings import load_settings
-from service.wiring import open_footnote
+from service.wiring import open_audit, open_footnote
 from service.work_policies import work_policy
 from service.working import Reporting, work
 
@@ -44,8 +44,12 @@ async def _work_until_stopped() -> None:
     from service.http.problems import problem_of_job
 
     settings = load_settings()
-    async with open_footnote(settings, report=note) as footnote, footnote.parser_pool() as pool:
-        reporting = Reporting(describe=problem_of_job, progress=_progress, report=_report)
+    async with (
+        open_footnote(settings, report=note) as footnote,
+        open_audit(settings, footnote.database) as audit,
+        footnote.parser_pool() as pool,
+    ):
+        reporting = Reporting(audit=audit, describe=problem_of_job, progress=_progress, report=_report)
         task = asyncio.create_task(work(footnote, pool, work_policy(settings), reporting))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -162,12 +162,13 @@ async def _working(footnote: Footnote) -> AsyncIterator[None]:
     if not footnote.settings.worker.in_serve:
         yield
         return
-    reporting = Reporting(describe=problem_of_job, progress=lambda _: Unwatched(), report=log_refresh)
-    async with (
-        footnote.parser_pool() as pool,
-        working(footnote, pool, work_policy(footnote.settings), reporting),
-    ):
-        yield
+    settings = footnote.settings
+    async with open_audit(settings, footnote.database) as audit, footnote.parser_pool() as pool:
+        reporting = Reporting(
+            audit=audit, describe=problem_of_job, progress=lambda _: Unwatched(), report=log_refresh
+        )
+        async with working(footnote, pool, work_policy(settings), reporting):
+            yield
 
 
 def _cancel_on_sigterm() -> Any:

@@ -6,6 +6,8 @@ CREATE TABLE jobs (
     -- The order of the queue.
     number          bigint      GENERATED ALWAYS AS IDENTITY UNIQUE,
     owner_id        uuid        NOT NULL,
+    -- What has to be kept of the owner (service/owners.py).
+    owner           jsonb       NOT NULL,
     -- The request as JSON in ASCII; null once it is erased. Not jsonb, which takes no NUL in a text.
     request         text,
     request_hash    bytea       NOT NULL,

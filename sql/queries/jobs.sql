@@ -12,13 +12,13 @@ SELECT count(*) AS open FROM jobs WHERE owner_id = %(owner_id)s AND state IN ('q
 
 -- name: create
 -- A new job.
-INSERT INTO jobs (owner_id, request, request_hash, idempotency_key, callback_url)
-VALUES (%(owner_id)s, %(request)s, %(request_hash)s, %(idempotency_key)s, %(callback_url)s)
+INSERT INTO jobs (owner_id, owner, request, request_hash, idempotency_key, callback_url)
+VALUES (%(owner_id)s, %(owner)s, %(request)s, %(request_hash)s, %(idempotency_key)s, %(callback_url)s)
 RETURNING id
 
 -- name: find
 -- A job of an owner, with its place in the queue and what became of its webhook.
-SELECT j.id, j.number, j.owner_id, j.request, j.state, j.attempts, j.not_before, j.created_at, j.started_at, j.finished_at, j.answer,
+SELECT j.id, j.number, j.owner_id, j.owner, j.request, j.state, j.attempts, j.not_before, j.created_at, j.started_at, j.finished_at, j.answer,
        j.problem, j.erased_at, j.erased_because, j.callback_url,
        CASE WHEN j.state = 'queued' THEN (SELECT count(*) FROM jobs AS o WHERE o.state = 'queued' AND o.number <= j.number) END AS position,
        d.id AS delivery_id, d.state AS delivery_state, d.attempts AS delivery_attempts, d.next_attempt_at, d.delivered_at, d.last_status,
@@ -28,7 +28,7 @@ WHERE j.id = %(job_id)s AND (%(owner_id)s::uuid IS NULL OR j.owner_id = %(owner_
 
 -- name: list
 -- An owner's jobs that are not erased, newest first, before a number.
-SELECT j.id, j.number, j.owner_id, j.request, j.state, j.attempts, j.not_before, j.created_at, j.started_at, j.finished_at,
+SELECT j.id, j.number, j.owner_id, j.owner, j.request, j.state, j.attempts, j.not_before, j.created_at, j.started_at, j.finished_at,
        NULL AS answer, j.problem, j.erased_at, j.erased_because, j.callback_url,
        CASE WHEN j.state = 'queued' THEN (SELECT count(*) FROM jobs AS o WHERE o.state = 'queued' AND o.number <= j.number) END AS position,
        d.id AS delivery_id, d.state AS delivery_state, d.attempts AS delivery_attempts, d.next_attempt_at, d.delivered_at, d.last_status,
@@ -41,7 +41,7 @@ ORDER BY j.number DESC LIMIT %(limit)s
 -- Begin a job, or begin it again after its worker died; nobody who began it before may write its result any more.
 UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now()), not_before = NULL
 WHERE id = %(job_id)s AND state IN ('queued', 'running') AND (not_before IS NULL OR not_before <= now())
-RETURNING owner_id, request, attempts
+RETURNING owner_id, owner, request, attempts
 
 -- name: hold_documents
 -- Which of these documents are there, kept from being erased until the end of the transaction.
@@ -87,10 +87,9 @@ WHERE erased_at IS NULL AND finished_at < now() - make_interval(hours => %(reten
 -- That there was a job at all, thirty days after what it held was erased.
 DELETE FROM jobs WHERE erased_at < now() - interval '30 days'
 
--- name: owner
--- What the key of a job's owner allows now; nothing where it is no longer in force.
-SELECT principals, collections FROM api_keys
-WHERE id = %(owner_id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+-- name: session
+-- A browser that came in by the one-time link, if it is still signed in.
+SELECT expires_at FROM sessions WHERE id = %(session_id)s AND key_id IS NULL AND expires_at > now()
 
 -- name: hidden
 -- How many of these revisions someone may not read, or are no longer there; where no revision is named, the document.

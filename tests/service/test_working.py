@@ -18,27 +18,24 @@ import psycopg
 import pytest
 
 from retrieval.database import Database, query
-from service.answering_jobs import JobAnswerer
 from service.heartbeat import Heartbeat
-from service.http.problems import problem_of_job
 from service.jobs import JobPolicy, TooManyJobsError, create_job, stop_job
-from service.keys import create_key
 from service.queue import enqueue
 from service.wiring import Footnote
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document
 from tests.service.test_cli import ROOT, command
 from tests.service.webhooks.receiver import receiving
-from tests.service.workers import at_work, until
+from tests.service.workers import answer_now, at_work, make_owner, until
 
 POLICY = JobPolicy(max_open=100, retention=timedelta(hours=1))
 REQUEST = {"question": "When does the gate open?", "collection": "default", "k": 5}
 
 
 async def put_in(footnote: Footnote, *, callback_url: str | None = None) -> tuple[UUID, UUID]:
-    key = await create_key(footnote.database, name="k", principals=[])
-    accepted = await create_job(footnote.database, key.id, REQUEST, policy=POLICY, callback_url=callback_url)
-    return accepted.id, key.id
+    owner = await make_owner(footnote.database)
+    accepted = await create_job(footnote.database, owner, REQUEST, policy=POLICY, callback_url=callback_url)
+    return accepted.id, owner.id
 
 
 async def state(footnote: Footnote, job_id: UUID, *states: str) -> Any:
@@ -155,8 +152,7 @@ async def test_whoever_begins_a_job_takes_it_from_whoever_began_it_before(
 ) -> None:
     await add_document(footnote, "gate.txt", "The gate opens at seven.")
     job_id, _ = await put_in(footnote, callback_url="https://example.com/")
-    answerer = JobAnswerer(footnote=footnote, describe=problem_of_job)
-    await asyncio.gather(*(answerer.run(job_id) for _ in range(4)))
+    await asyncio.gather(*(answer_now(footnote, job_id) for _ in range(4)))
     row = await state(footnote, job_id, "done")
     assert row is not None
     told = await footnote.database.fetch_one("SELECT count(*) AS n FROM deliveries")
@@ -166,7 +162,7 @@ async def test_whoever_begins_a_job_takes_it_from_whoever_began_it_before(
 async def test_a_job_that_kills_its_workers_is_given_up_with_a_reason(footnote: Footnote) -> None:
     job_id, _ = await put_in(footnote)
     await footnote.database.execute("UPDATE jobs SET state = 'running', attempts = 8")
-    await JobAnswerer(footnote=footnote, describe=problem_of_job).run(job_id)
+    await answer_now(footnote, job_id)
     row = await state(footnote, job_id, "failed")
     assert "job-interrupted" in row["problem"]
 
@@ -194,7 +190,7 @@ async def test_what_may_pass_is_tried_again_later(footnote: Footnote) -> None:
     job_id, _ = await put_in(footnote)
     await footnote.database.execute(query("jobs.begin"), {"job_id": job_id})
     await footnote.database.execute(query("jobs.postpone"), {"job_id": job_id, "attempt": 1, "delay_s": 3600})
-    await JobAnswerer(footnote=footnote, describe=problem_of_job).run(job_id)
+    await answer_now(footnote, job_id)
     row = await state(footnote, job_id, "queued")
     assert row["attempts"] == 1
     assert await footnote.database.fetch_all(query("jobs.unqueued")) == []
@@ -204,10 +200,10 @@ async def test_what_may_pass_is_tried_again_later(footnote: Footnote) -> None:
 
 
 async def test_no_more_jobs_of_a_key_are_open_than_may_be(footnote: Footnote) -> None:
-    key = await create_key(footnote.database, name="k", principals=[])
+    owner = await make_owner(footnote.database)
     policy = JobPolicy(max_open=5, retention=timedelta(hours=1))
     made = await asyncio.gather(
-        *(create_job(footnote.database, key.id, REQUEST, policy=policy) for _ in range(12)),
+        *(create_job(footnote.database, owner, REQUEST, policy=policy) for _ in range(12)),
         return_exceptions=True,
     )
     assert sum(isinstance(one, TooManyJobsError) for one in made) == 7

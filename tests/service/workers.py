@@ -8,13 +8,18 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import TypeVar
+from uuid import UUID
 
 from ingest.catalog import SourceRecord
 from ingest.reports import Progress
+from retrieval.database import Database
+from service.answering_jobs import JobAnswerer
 from service.http.problems import problem_of_job
+from service.identity import Identity
+from service.keys import create_key, find_key
 from service.schedule import RefreshedSource
 from service.webhooks.delivering import DeliveryPolicy
-from service.wiring import Footnote
+from service.wiring import Footnote, open_audit
 from service.working import Reporting, Unwatched, WorkPolicy, working
 
 T = TypeVar("T")
@@ -36,9 +41,24 @@ async def at_work(
     report: Callable[[RefreshedSource], None] = lambda _: None,
 ) -> AsyncIterator[None]:
     """Workers in this process, for as long as it is entered."""
-    reporting = Reporting(describe=problem_of_job, progress=progress, report=report)
-    async with footnote.parser_pool() as pool, working(footnote, pool, policy, reporting):
-        yield
+    async with open_audit(footnote.settings, footnote.database) as audit, footnote.parser_pool() as pool:
+        reporting = Reporting(audit=audit, describe=problem_of_job, progress=progress, report=report)
+        async with working(footnote, pool, policy, reporting):
+            yield
+
+
+async def make_owner(database: Database, *principals: str) -> Identity:
+    """Whoever holds a new key."""
+    created = await create_key(database, name="k", principals=list(principals))
+    key = await find_key(database, created.id)
+    assert key is not None
+    return key.identity
+
+
+async def answer_now(footnote: Footnote, job_id: UUID) -> None:
+    """Answer a job here, without a queue."""
+    async with open_audit(footnote.settings, footnote.database) as audit:
+        await JobAnswerer(footnote=footnote, audit=audit, describe=problem_of_job).run(job_id)
 
 
 async def until(look: Callable[[], Awaitable[T | None]], *, within_s: float = 120.0) -> T:

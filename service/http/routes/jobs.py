@@ -10,11 +10,11 @@ from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response
 
 from retrieval.errors import InvalidRequestError
-from service.http.auth import CallersKey, keyed_router
+from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.cursors import CursorError, decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, WITH_BODY, problems
-from service.http.parts import PartsOf
 from service.http.job_shapes import JobBody, JobRequest, JobsBody, JobsQuery, WebhookSecretBody
+from service.http.parts import PartsOf
 from service.http.sse import as_data
 from service.jobs import create_job, find_job, job_as_json, list_jobs, stop_job
 from service.specs import passage_policy
@@ -45,6 +45,7 @@ async def create(
     asked: JobRequest,
     parts: PartsOf,
     key: CallersKey,
+    desk: CallersDesk,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -57,11 +58,10 @@ async def create(
     if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise InvalidRequestError("an Idempotency-Key has 1 to 200 printable ASCII characters, and no space.")
     footnote = parts.footnote
-    await footnote.prepare(
+    await desk.prepare(
         asked.collection,
         asked.question,
         k=asked.k,
-        scope=key.scope,
         filters=asked.chosen(),
         passages=passage_policy(footnote.settings, max_per_document=asked.max_per_document),
         turns=[turn.turn() for turn in asked.turns],
@@ -70,7 +70,7 @@ async def create(
         await _check_callback(asked.callback_url, parts)
     accepted = await create_job(
         footnote.database,
-        key.id,
+        key,
         asked.model_dump(mode="json", exclude={"callback_url"}),
         policy=job_policy(footnote.settings),
         callback_url=asked.callback_url,

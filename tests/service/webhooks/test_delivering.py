@@ -23,7 +23,7 @@ from service.wiring import Footnote
 from tests.service.http.conftest import add_document
 from tests.service.test_schedule import schedule_folder
 from tests.service.webhooks.receiver import Received, Receiver, receiving
-from tests.service.workers import QUICK, at_work, until, with_attempts
+from tests.service.workers import QUICK, at_work, make_owner, until, with_attempts
 
 POLICY = JobPolicy(max_open=10, retention=timedelta(hours=1))
 REQUEST = {"question": "When does the gate open?", "collection": "default", "k": 5}
@@ -40,8 +40,8 @@ def verified(received: Received, secret: str) -> bool:
 
 
 async def ask_with(footnote: Footnote, receiver: Receiver, *principals: str) -> Any:
-    key = await create_key(footnote.database, name="k", principals=list(principals))
-    accepted = await create_job(footnote.database, key.id, REQUEST, policy=POLICY, callback_url=receiver.url)
+    key = await make_owner(footnote.database, *principals)
+    accepted = await create_job(footnote.database, key, REQUEST, policy=POLICY, callback_url=receiver.url)
     return key, accepted.id
 
 
