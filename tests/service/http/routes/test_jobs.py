@@ -214,3 +214,21 @@ async def test_what_fails_for_good_says_why(house: House) -> None:
     assert shown["state"] == "failed"
     assert shown["problem"]["type"] == "urn:footnote:problem:index-mismatch"
     assert shown["problem"]["instance"] == f"/v1/jobs/{job['id']}"
+
+
+async def test_every_caller_is_answered_from_what_they_may_see_and_their_question_is_in_the_audit(
+    house: House,
+) -> None:
+    await house.add("gate.txt", TEXT, readers=["user:ann"])
+    await house.add("other.txt", "The gate of the other yard opens at nine.", readers=["group:hr"])
+    await house.add("all.txt", "The canteen is on the second floor.")
+    callers = [await house.client_as(*names) for names in ((), ("user:ann",), ("group:hr",))]
+    jobs = [await put_in(house, **caller) for caller in callers]
+    async with at_work(house.footnote):
+        for caller, job in zip(callers, jobs, strict=True):
+            done = await ended(house, job, caller)
+            asked = await house.client.post("/v1/ask", json=QUESTION, headers=caller)
+            assert done["answer"] == asked.json()
+    rows = await house.footnote.database.fetch_one("SELECT count(*) AS n FROM audit WHERE kind = 'ask'")
+    assert rows is not None
+    assert rows["n"] == 6
