@@ -17,8 +17,8 @@ QUESTION = {"question": "When does the gate open?"}
 TEXT = "The gate opens at seven in the morning."
 
 
-async def put_in(house: House, body: dict[str, Any] = QUESTION, **headers: str) -> dict[str, Any]:
-    response = await house.client.post("/v1/jobs", json=body, headers=headers)
+async def put_in(house: House, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    response = await house.client.post("/v1/jobs", json=QUESTION, headers=headers)
     assert response.status_code == 202, response.text
     job: dict[str, Any] = response.json()
     assert response.headers["Location"] == f"/v1/jobs/{job['id']}"
@@ -65,9 +65,9 @@ async def test_what_is_wrong_with_a_question_is_said_at_once(house: House) -> No
 
 async def test_the_same_request_under_the_same_idempotency_key_is_the_same_job(house: House) -> None:
     await house.add("gate.txt", TEXT)
-    first = await put_in(house, **{"Idempotency-Key": "a-1"})
-    assert (await put_in(house, **{"Idempotency-Key": "a-1"}))["id"] == first["id"]
-    assert (await put_in(house, **{"Idempotency-Key": "a-2"}))["id"] != first["id"]
+    first = await put_in(house, {"Idempotency-Key": "a-1"})
+    assert (await put_in(house, {"Idempotency-Key": "a-1"}))["id"] == first["id"]
+    assert (await put_in(house, {"Idempotency-Key": "a-2"}))["id"] != first["id"]
     other = {"question": "Who has the key of the gate?"}
     response = await house.client.post("/v1/jobs", json=other, headers={"Idempotency-Key": "a-1"})
     assert (response.status_code, response.json()["type"]) == (
@@ -75,7 +75,7 @@ async def test_the_same_request_under_the_same_idempotency_key_is_the_same_job(h
         "urn:footnote:problem:idempotency-conflict",
     )
     stranger = await house.client_as("user:ann")
-    theirs = await put_in(house, **stranger, **{"Idempotency-Key": "a-1"})
+    theirs = await put_in(house, {**stranger, "Idempotency-Key": "a-1"})
     assert theirs["id"] != first["id"]
     response = await house.client.post("/v1/jobs", json=QUESTION, headers={"Idempotency-Key": "a b"})
     assert response.status_code == 422
@@ -121,7 +121,7 @@ async def test_the_rights_are_those_of_the_moment_it_is_answered(house: House) -
     await house.add("public.txt", "The canteen is on the second floor.")
     document = await house.add("gate.txt", TEXT, readers=["user:ann"])
     ann = await house.client_as("user:ann")
-    job = await put_in(house, **ann)
+    job = await put_in(house, ann)
     await house.footnote.database.execute(
         "UPDATE documents SET readers = '{user:bob}' WHERE id = %(id)s", {"id": document}
     )
@@ -153,7 +153,7 @@ async def test_an_answer_does_not_outlive_what_it_quotes(house: House, how: str)
     document = await house.add("gate.txt", TEXT, readers=["user:ann"])
     await house.add("other.txt", "The canteen is on the second floor.")
     ann = await house.client_as("user:ann")
-    job = await put_in(house, **ann)
+    job = await put_in(house, ann)
     async with at_work(house.footnote):
         assert str(document) in str((await ended(house, job, ann))["answer"])
     database = house.footnote.database
@@ -223,7 +223,7 @@ async def test_every_caller_is_answered_from_what_they_may_see_and_their_questio
     await house.add("other.txt", "The gate of the other yard opens at nine.", readers=["group:hr"])
     await house.add("all.txt", "The canteen is on the second floor.")
     callers = [await house.client_as(*names) for names in ((), ("user:ann",), ("group:hr",))]
-    jobs = [await put_in(house, **caller) for caller in callers]
+    jobs = [await put_in(house, caller) for caller in callers]
     async with at_work(house.footnote):
         for caller, job in zip(callers, jobs, strict=True):
             done = await ended(house, job, caller)
