@@ -88,7 +88,10 @@ class Queue:
                 delete_jobs=DeleteJobCondition.ALWAYS,
                 install_signal_handlers=False,
                 fetch_job_polling_interval=2.0,
-                update_heartbeat_interval=self.dead_after_s / 4,
+                # A thread keeps the heartbeat (service/working.py): here it would stop with the event loop, and
+                # could keep the worker from ending (service/ending.py).
+                update_heartbeat_interval=86_400.0,
+                abort_job_polling_interval=60.0,
                 stalled_worker_timeout=self.dead_after_s,
             )
         )

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import LiteralString
@@ -26,6 +26,7 @@ from retrieval.database import Database, query
 from retrieval.errors import DatabaseUnavailableError
 from service.answering_jobs import Describe, JobAnswerer
 from service.auditing import Audit
+from service.ending import end_task
 from service.heartbeat import Heartbeat
 from service.jobs import erase_old_jobs
 from service.queue import Queue, QueueWorker, Task, enqueue, is_outage, open_queue
@@ -106,8 +107,10 @@ def log_refresh(refreshed: RefreshedSource) -> None:
     )
 
 
-async def work(footnote: Footnote, pool: ParserPool, policy: WorkPolicy, reporting: Reporting) -> None:
-    """Work until cancelled, and then stop in order. An outage of the database is waited out."""
+async def work(
+    footnote: Footnote, pool: ParserPool, policy: WorkPolicy, reporting: Reporting, *, stop: asyncio.Event
+) -> None:
+    """Work until `stop` is set, and then stop in order. An outage of the database is waited out."""
 
     async def refresh(source_id: UUID) -> None:
         try:
@@ -125,15 +128,16 @@ async def work(footnote: Footnote, pool: ParserPool, policy: WorkPolicy, reporti
         "deliver": Deliverer(database=footnote.database, policy=policy.delivery).run,
         "refresh": refresh,
     }
-    while True:
+    while not stop.is_set():
         try:
             async with open_queue(footnote.database.dsn, tasks, dead_after_s=policy.dead_after_s) as queue:
-                await _Shift(footnote.database, queue, policy).run()
+                await _Shift(footnote.database, queue, policy).run(stop)
         except DatabaseUnavailableError as exc:
             _log.warning("waiting for the database: %s", exc)
         except Exception:  # noqa: BLE001  # the worker's loop
             _log.exception("an unexpected fault, which is a bug, in the workers")
-        await asyncio.sleep(_PAUSE_S)
+        if not stop.is_set():
+            await asyncio.sleep(_PAUSE_S)
 
 
 @asynccontextmanager
@@ -141,13 +145,13 @@ async def working(
     footnote: Footnote, pool: ParserPool, policy: WorkPolicy, reporting: Reporting
 ) -> AsyncIterator[None]:
     """Workers that run beside something else, for as long as it is entered."""
-    task = asyncio.create_task(work(footnote, pool, policy, reporting), name="workers")
+    stop = asyncio.Event()
+    task = asyncio.create_task(work(footnote, pool, policy, reporting, stop=stop), name="workers")
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        stop.set()
+        await task
 
 
 class _Shift:
@@ -160,26 +164,33 @@ class _Shift:
         self._stopping = False
         self._workers: dict[Task, QueueWorker] = {}
 
-    async def run(self) -> None:
-        """Work until cancelled."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set."""
         tasks = [
             asyncio.create_task(self._keep(task, count), name=f"{task} worker")
             for task, count in self._policy.concurrency().items()
         ]
         rounds = asyncio.create_task(self._make_rounds(), name="rounds")
+        told = asyncio.create_task(self._wait(stop), name="told to stop")
         try:
-            # Not gathered: a cancelled gather would cancel them all and wait for what they are at.
-            await asyncio.wait([*tasks, rounds], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*tasks, rounds, told], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            rounds.cancel()
             self._stopping = True
+            await end_task(told)
+            await end_task(rounds)
             for task, worker in self._workers.items():
                 # What a refresh has done is kept, so there is nothing to wait for.
                 worker.stop(grace_s=0.5 if task == "refresh" else self._policy.grace_s)
             _, late = await asyncio.wait(tasks, timeout=self._policy.grace_s + 10)
             for unfinished in late:
                 unfinished.cancel()
-            await asyncio.gather(*tasks, rounds, return_exceptions=True)
+            if late:
+                _, left = await asyncio.wait(late, timeout=10)
+                for unfinished in left:
+                    _log.error("the %s did not end; what it held is given to others", unfinished.get_name())
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        await stop.wait()
 
     async def _keep(self, task: Task, concurrency: int) -> None:
         """Keep a worker running. It ends with every outage of the database; another is begun."""

@@ -50,15 +50,13 @@ async def _work_until_stopped() -> None:
         footnote.parser_pool() as pool,
     ):
         reporting = Reporting(audit=audit, describe=problem_of_job, progress=_progress, report=_report)
-        task = asyncio.create_task(work(footnote, pool, work_policy(settings), reporting))
+        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop.set)
         note("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
-        try:
-            await task
-        except asyncio.CancelledError:
-            note("The worker has stopped.")
+        await work(footnote, pool, work_policy(settings), reporting, stop=stop)
+        note("The worker has stopped.")
 
 
 def _progress(source: SourceRecord) -> IngestProgress:
