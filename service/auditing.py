@@ -20,6 +20,7 @@ from uuid import UUID
 from retrieval.database import Database, query
 from retrieval.errors import FootnoteError
 from retrieval.records import Scope
+from service.ending import end_task
 from service.identity import Identity
 from service.logs import REQUEST_ID
 
@@ -100,8 +101,7 @@ class Audit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pruning is not None:
-            self._pruning.cancel()
-            await asyncio.gather(self._pruning, return_exceptions=True)
+            await end_task(self._pruning)
 
     async def write(
         self,

@@ -122,6 +122,12 @@ async def list_keys(database: Database) -> list[ApiKey]:
     return [api_key_of(row) for row in await database.fetch_all(query("keys.list"))]
 
 
+async def find_key(database: Database, key_id: UUID) -> ApiKey | None:
+    """The key of that id if it is in force, else None."""
+    row = await database.fetch_one(query("keys.find"), {"key_id": key_id})
+    return None if row is None else api_key_of(row)
+
+
 async def revoke_key(database: Database, key_id: UUID) -> ApiKey:
     """Put a key out of force: the next request with it is refused. Raises `NotFoundError`."""
     row = await database.fetch_one(query("keys.revoke"), {"key_id": key_id})

@@ -33,6 +33,7 @@ _QUIETER = (
     "mcp",
     "sse_starlette",
     "psycopg.pool",
+    "procrastinate",
 )
 
 

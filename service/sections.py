@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +45,7 @@ SigningAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Section(BaseModel):
@@ -237,3 +239,30 @@ class SourcesSettings(Section):
     """Folders that may be made sources over HTTP: those at and below `allowed_roots`, and no others."""
 
     allowed_roots: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
+
+
+class WorkerSettings(Section):
+    """How much a worker does at a time (docs/jobs.md); 0 leaves it to others. `in_serve`: `serve` works, too."""
+
+    in_serve: bool = True
+    answers: Annotated[int, Field(ge=0, le=64)] = 2
+    refreshes: Annotated[int, Field(ge=0, le=64)] = 1
+    deliveries: Annotated[int, Field(ge=0, le=64)] = 4
+    dead_after_s: Annotated[float, Field(ge=2, le=3600)] = 30.0
+
+
+class JobsSettings(Section):
+    """Limits of jobs: how many of one key may be open, and how long questions and answers are kept after their end."""
+
+    max_open: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    retention_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 24
+
+
+class WebhooksSettings(Section):
+    """How webhooks are sent. Without a `secret` the database holds one that was made for this installation."""
+
+    allow_networks: Networks = ()
+    secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+    attempts: Annotated[int, Field(ge=1, le=20)] = 8
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    first_pause_s: Annotated[float, Field(gt=0, le=3600)] = 5.0

@@ -34,6 +34,7 @@ from service.sections import (
     EmbedderSettings,
     Folder,
     IngestSettings,
+    JobsSettings,
     LlmSettings,
     ModelSettings,
     ParsingSettings,
@@ -44,6 +45,8 @@ from service.sections import (
     StoreSettings,
     SupportSettings,
     UploadsSettings,
+    WebhooksSettings,
+    WorkerSettings,
 )
 
 PREFIX = "FOOTNOTE_"
@@ -83,6 +86,9 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     uploads: UploadsSettings = UploadsSettings()
     sources: SourcesSettings = SourcesSettings()
+    worker: WorkerSettings = WorkerSettings()
+    jobs: JobsSettings = JobsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -28,7 +28,7 @@ from service.http.limits import BodyLimit
 from service.http.mcp.server import McpServer
 from service.http.parts import Parts
 from service.http.patience import Patience
-from service.http.problems import install_problems
+from service.http.problems import install_problems, problem_of_job
 from service.http.readiness import ReadinessCheck
 from service.http.routes import (
     answers,
@@ -39,6 +39,7 @@ from service.http.routes import (
     documents,
     feedback,
     health,
+    jobs,
     mcp,
     models,
     revising,
@@ -55,6 +56,8 @@ from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
 from service.wiring import Footnote, open_audit, open_footnote, open_tokens
+from service.work_policies import work_policy
+from service.working import Reporting, Unwatched, log_refresh, working
 
 MAX_BODY_BYTES = 1024 * 1024
 _DRAIN_S = 30
@@ -123,6 +126,7 @@ def create_app(
         ask,
         answers,
         search,
+        jobs,
         documents,
         revising,
         collections,
@@ -176,7 +180,8 @@ async def _serve(settings: Settings, listener: socket.socket, report: Report) ->
                     f"\nIn a browser on this machine, once and within {settings.auth.link_minutes:g} minutes: "
                     f"{_address(listener)}/#link={link.token}"
                 )
-            await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
+            async with _working(footnote):
+                await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -188,6 +193,21 @@ def _one_time_link(settings: Settings, listener: socket.socket) -> OneTimeLink |
     if not settings.auth.link_minutes or not is_loopback(listener.getsockname()[0]):
         return None
     return OneTimeLink(seconds=settings.auth.link_minutes * 60)
+
+
+@asynccontextmanager
+async def _working(footnote: Footnote) -> AsyncIterator[None]:
+    """Workers beside the server, where the settings have them there."""
+    if not footnote.settings.worker.in_serve:
+        yield
+        return
+    settings = footnote.settings
+    async with open_audit(settings, footnote.database) as audit, footnote.parser_pool() as pool:
+        reporting = Reporting(
+            audit=audit, describe=problem_of_job, progress=lambda _: Unwatched(), report=log_refresh
+        )
+        async with working(footnote, pool, work_policy(settings), reporting):
+            yield
 
 
 def _cancel_on_sigterm() -> Any:

@@ -40,6 +40,7 @@ from retrieval.errors import (
     ModelError,
     NotFoundError,
 )
+from service.answering_jobs import JobInterruptedError, OwnerGoneError
 from service.collections import AlreadyThereError, StillInUseError
 from service.http.broadcast import (
     AnswerStoppedError,
@@ -58,6 +59,7 @@ from service.http.refusals import (
     SlowSenderError,
     StillAtWorkError,
 )
+from service.jobs import JobConflictError, JobGoneError, TooManyJobsError
 from service.logs import REQUEST_ID
 from service.signing_keys import IssuerUnavailableError
 from service.tokens import TokenRefusedError
@@ -174,6 +176,17 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
             status=422, name="idempotency-key-reused", title="The Idempotency-Key belongs to another request"
         ),
         NoRoomError: Kind(status=507, name="no-room", title="There is no room for it", headers=_RETRY),
+        JobConflictError: Kind(
+            status=409, name="idempotency-conflict", title="The idempotency key was used before"
+        ),
+        JobGoneError: Kind(status=410, name="job-gone", title="What the job held is gone"),
+        TooManyJobsError: Kind(
+            status=429, name="too-many-jobs", title="Too many jobs are open", headers=_RETRY
+        ),
+        OwnerGoneError: Kind(status=403, name="owner-gone", title="The key is no longer in force"),
+        JobInterruptedError: Kind(
+            status=500, name="job-interrupted", title="The job was interrupted again and again"
+        ),
         InvalidRequestError: Kind(status=422, name="invalid-request", title="The request cannot be met"),
         ConfigurationError: Kind(
             status=500, name="misconfigured", title="The service is not configured rightly"
@@ -288,6 +301,11 @@ def problem_in_stream(error: Exception, *, path: str) -> dict[str, Any]:
         return _shape(kind, kind.detail or str(error), path=path)
     logger.error("a fault that nobody foresaw, in the middle of an answer", exc_info=error)
     return _shape(_FAULT, _FAULT.detail or "", path=path)
+
+
+def problem_of_job(error: Exception, path: str) -> dict[str, Any]:
+    """What the owner of a job is told of why it failed."""
+    return problem_in_stream(error, path=path)
 
 
 def fault(request: Request) -> Response:

@@ -140,7 +140,21 @@ class _SearchRequest(StrictRequest):
         return NO_FILTERS if self.filters is None else self.filters.filters()
 
 
-class AskRequest(_SearchRequest):
+class QuestionRequest(_SearchRequest):
+    """What asking now and asking for later have in common."""
+
+    question: Annotated[str, _Question]
+    turns: Annotated[
+        list[TurnBody],
+        Field(
+            max_length=MAX_TURNS,
+            description="The conversation so far, oldest first, of which the last few count. A language model makes "
+            "the question stand alone; without one it is taken as it is.",
+        ),
+    ] = []
+
+
+class AskRequest(QuestionRequest):
     """A question."""
 
     model_config = ConfigDict(
@@ -159,15 +173,6 @@ class AskRequest(_SearchRequest):
         }
     )
 
-    question: Annotated[str, _Question]
-    turns: Annotated[
-        list[TurnBody],
-        Field(
-            max_length=MAX_TURNS,
-            description="The conversation so far, oldest first, of which the last few count. A language model makes "
-            "the question stand alone; without one it is taken as it is.",
-        ),
-    ] = []
     stream: Annotated[
         bool,
         Field(description="Whether the answer is told as it comes about, as server-sent events."),

@@ -95,31 +95,6 @@ UPDATE sources SET schedule = %(schedule)s, next_due = %(next_due)s WHERE id = %
 -- A source with everything that came from it; its documents have been taken out of the index before.
 DELETE FROM sources WHERE id = %(source_id)s
 
--- name: claim_due
--- Take the source that has been due for longest, by its schedule or because somebody wants it, unless another worker
--- holds it.
-UPDATE sources SET lease_owner = %(owner)s, lease_until = now() + make_interval(secs => %(lease_s)s)
-WHERE id = (
-    SELECT id FROM sources
-    WHERE next_due <= now() AND (lease_until IS NULL OR lease_until < now())
-    ORDER BY next_due LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, collection_id, kind, location, include, exclude, readers, metadata, schedule, device,
-          (SELECT name FROM collections AS c WHERE c.id = collection_id) AS collection, next_due
-
--- name: renew_lease
--- Still at work on a source.
-UPDATE sources SET lease_until = now() + make_interval(secs => %(lease_s)s) WHERE id = %(source_id)s AND lease_owner = %(owner)s
-
--- name: release
--- Done with a source: when it is due again, unless it was given another schedule or became due in between.
-UPDATE sources SET lease_owner = NULL, lease_until = NULL,
-                   next_due = CASE WHEN schedule IS NOT DISTINCT FROM %(schedule)s AND next_due = %(due)s THEN %(next_due)s ELSE next_due END
-WHERE id = %(source_id)s AND lease_owner = %(owner)s
-
--- name: give_back
--- Stopped in mid-work: the source is still due, for anyone.
-UPDATE sources SET lease_owner = NULL, lease_until = NULL WHERE id = %(source_id)s AND lease_owner = %(owner)s
-
 -- name: want
 -- Somebody wants a source refreshed: it is due from now on, whatever its schedule.
 UPDATE sources SET next_due = clock_timestamp() WHERE id = %(source_id)s

@@ -15,6 +15,11 @@ SELECT id, name, prefix, secret_hash, principals, role, collections, expires_at,
        (last_used IS NULL OR last_used < now() - interval '1 minute') AS mark_used
 FROM api_keys WHERE prefix = %(prefix)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
+-- name: find
+-- The key of that id, if it is in force.
+SELECT id, name, prefix, principals, role, collections, expires_at, created_at, last_used, revoked_at
+FROM api_keys WHERE id = %(key_id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+
 -- name: mark_used
 -- Note that a key was used; at most once a minute, however many requests come with it.
 UPDATE api_keys SET last_used = now()
