@@ -200,12 +200,7 @@ def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
         yield Asked(method="GET", url=f"/v1/collections?cursor={encode_cursor(collection, UUID(int=0))}")
         place = f"/v1/documents?collection={collection}"
         yield Asked(method="GET", url=place)
-        for narrowed in (
-            "status=any",
-            "status=failed",
-            "status=removed",
-            "status=any&path=hr/&media_type=text/*",
-        ):
+        for narrowed in ("status=any", "status=any&path=hr/&media_type=text/*"):
             yield Asked(method="GET", url=f"{place}&{narrowed}")
         yield Asked(method="GET", url=f"/v1/models/footnote/{collection}")
         for life in chance.sample(world.lives, min(2, len(world.lives))):
@@ -220,7 +215,6 @@ def _documents(world: World) -> Iterator[Asked]:
         yield Asked(method="GET", url=place)
         yield Asked(method="GET", url=f"{place}/text")
         yield Asked(method="GET", url=f"{place}/chunks")
-        yield Asked(method="GET", url=f"{place}/chunks?limit=1")
         # What nobody has seen is neither changed nor deleted, but whether it could be tells that it is there.
         seen = {"If-Match": '"never"'}
         readers = {"readers": ["public"]}

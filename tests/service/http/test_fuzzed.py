@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -51,6 +52,7 @@ def ask_everything(
     schema = schemathesis.openapi.from_dict(dict(document))
     asked = []
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         operation = result.ok()
         asked.append(operation.label)
         _cases(operation.as_strategy(), address, headers, known)()
@@ -61,11 +63,11 @@ def ask_everything(
 
 
 def _cases(
-    cases: st.SearchStrategy[Case], address: str, headers: Mapping[str, str], known: Mapping[str, str]
+    cases: st.SearchStrategy[Case[Any]], address: str, headers: Mapping[str, str], known: Mapping[str, str]
 ) -> Callable[[], None]:
     @_BOUNDED
     @given(case=cases, is_known=st.booleans())
-    def ask(case: Case, is_known: bool) -> None:
+    def ask(case: Case[Any], is_known: bool) -> None:
         if is_known and case.path_parameters:
             case.path_parameters = {
                 name: known.get(name, value) for name, value in case.path_parameters.items()

@@ -90,7 +90,7 @@ async def test_one_that_held_documents_goes_with_its_index(house: House, admin: 
 async def test_neither_readers_nor_editors_change_them(house: House) -> None:
     await house.add("a.txt", "One.")
     for role in ("reader", "editor"):
-        headers = await house.client_as("user:ann", role=role)  # type: ignore[arg-type]
+        headers = await house.client_as("user:ann", role=role)
         place = "/v1/collections/default"
         made = await house.client.post("/v1/collections", json={"name": "x"}, headers=headers)
         changed = await house.client.patch(place, json={"allow_outside": True}, headers=headers)
