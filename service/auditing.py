@@ -151,9 +151,8 @@ class Audit:
                 await self.complete(row, status=status, documents=seen)
         except (FootnoteError, TimeoutError) as exc:
             logger.error(  # what happened is in the message; a trace would tell nothing more
-                "row %s of the audit stays '%s' and without its documents (%s): %s",
+                "row %s of the audit stays 'begun' and without its documents (%s): %s",
                 row,
-                "begun",
                 ", ".join(map(str, seen)) or "none",
                 str(exc) or "the database took too long",
             )
