@@ -281,6 +281,8 @@ def check_not_void(told: Sequence[Told]) -> None:
     assert any(b'"also_at":[{' in response.body for response in told)
     assert any(b'"status":"answered"' in response.body for response in told)
     assert any(b'"status":"refused"' in response.body for response in told)
+    assert any(b'"structuredContent"' in response.body for response in told)
+    assert any(b'"annotations":[{"type":"url_citation"' in response.body for response in told)
     assert {200, 404, 422} <= {response.status for response in told}
 
 
