@@ -166,8 +166,10 @@ def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
             yield Asked(method="POST", url="/v1/chat/completions", body=_chat(question, body), is_ranked=True)
             narrowed = {name: value for name, value in body.items() if name != "max_per_document"}
             tool = {"query": question, **narrowed, "k": min(k, 100)}
-            yield _call("search", tool, is_ranked=True)
-            yield _call("ask", {**tool, "question": question, "query": None}, is_ranked=True)
+            if number % 2:
+                yield _call("search", tool, is_ranked=True)
+            else:
+                yield _call("ask", {**tool, "question": question, "query": None}, is_ranked=True)
     yield Asked(method="POST", url="/v1/search", body={"query": "  "})
 
 
@@ -296,6 +298,8 @@ def check_not_void(told: Sequence[Told]) -> None:
     assert any(b'"status":"answered"' in response.body for response in told)
     assert any(b'"status":"refused"' in response.body for response in told)
     assert any(b'"status":"failed"' in response.body for response in told)
+    assert any(b'"structuredContent"' in response.body for response in told)
+    assert any(b'"annotations":[{"type":"url_citation"' in response.body for response in told)
     assert {200, 404, 412, 422} <= {response.status for response in told}
 
 
