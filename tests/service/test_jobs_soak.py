@@ -139,7 +139,7 @@ def test_kills_of_workers_service_and_postgres_lose_no_job_and_run_none_twice(tm
         try:
             for process in processes:
                 process.keep()
-            _wait(lambda: _ready(port), within_s=300)
+            _wait(lambda: _ready(port), within_s=600)
             with clients.asking():
                 end = time.monotonic() + _SECONDS
                 while time.monotonic() < end:
@@ -153,6 +153,8 @@ def test_kills_of_workers_service_and_postgres_lose_no_job_and_run_none_twice(tm
                     time.sleep(chance.uniform(0, 3))
                     for process in processes:
                         process.keep()
+                    # On a slow machine a service that is killed as soon as it starts would accept nothing.
+                    _wait(lambda: _ready(port), within_s=600)
             jobs = _settled(port, key, clients, receiver)
             for process in processes:
                 assert process.stop() == 0
