@@ -114,7 +114,10 @@ def source_record(row: Mapping[str, Any]) -> SourceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """A source with its last and its next run."""
+    """A source with its last and its next run.
+
+    upload_layer: which folder of its collection's uploads it is; None for other folders.
+    """
 
     source: SourceRecord
     collection: str
@@ -125,31 +128,35 @@ class SourceState:
     last_finished: datetime | None
     last_report: Mapping[str, Any] | None
     last_error: str | None
+    upload_layer: int | None = None
 
 
 async def list_sources(database: Database, *, collection: str | None = None) -> list[SourceState]:
     """All sources, or those of one collection, in (collection, location) order."""
-    return [
-        SourceState(
-            source=source_record(row),
-            collection=row["collection"],
-            documents=row["documents"],
-            next_due=row["next_due"],
-            running=row["running"],
-            last_started=row["last_started"],
-            last_finished=row["last_finished"],
-            last_report=row["last_report"],
-            last_error=row["last_error"],
-        )
-        for row in await database.fetch_all(query("catalog.sources"), {"collection": collection})
-    ]
+    parameters = {"collection": collection, "source_id": None}
+    return [_source_state(row) for row in await database.fetch_all(query("catalog.sources"), parameters)]
+
+
+def _source_state(row: Mapping[str, Any]) -> SourceState:
+    return SourceState(
+        source=source_record(row),
+        collection=row["collection"],
+        documents=row["documents"],
+        next_due=row["next_due"],
+        running=row["running"],
+        last_started=row["last_started"],
+        last_finished=row["last_finished"],
+        last_report=row["last_report"],
+        last_error=row["last_error"],
+        upload_layer=row["upload_layer"],
+    )
 
 
 async def find_source(database: Database, source_id: UUID) -> SourceState:
     """The source of that id. Raises `NotFoundError`."""
-    for state in await list_sources(database):
-        if state.source.id == source_id:
-            return state
+    row = await database.fetch_one(query("catalog.sources"), {"collection": None, "source_id": source_id})
+    if row is not None:
+        return _source_state(row)
     raise NotFoundError(f"there is no source {source_id}. `footnote sources list` shows them all.")
 
 
@@ -160,6 +167,11 @@ async def set_schedule(
     await database.execute(
         query("catalog.set_schedule"), {"source_id": source_id, "schedule": schedule, "next_due": next_due}
     )
+
+
+async def want_refresh(database: Database, source_id: UUID) -> None:
+    """Have a source refreshed as soon as a worker is free, also one that is being refreshed now: once more, then."""
+    await database.execute(query("catalog.want"), {"source_id": source_id})
 
 
 async def remove_source(database: Database, source_id: UUID) -> None:
@@ -201,27 +213,36 @@ async def touch_document(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherReaders:
-    """A document whose readers are not its source's."""
+    """A document whose readers are not those that it should have. `own`: what was said of it alone, None for nothing;
+    `wanted`: that, or else what its source says."""
 
     id: UUID
     readers: tuple[str, ...]
+    own: tuple[str, ...] | None
+    wanted: tuple[str, ...]
     is_removed: bool
 
 
 async def documents_with_other_readers(database: Database, source: SourceRecord) -> list[OtherReaders]:
-    """The documents of a source whose readers are not the source's, removed ones too."""
+    """The documents of a source whose readers are neither their own nor the source's, removed ones too."""
     rows = await database.fetch_all(
         query("catalog.documents_with_other_readers"),
         {"source_id": source.id, "readers": list(source.readers)},
     )
     return [
-        OtherReaders(id=row["id"], readers=tuple(row["readers"]), is_removed=row["is_removed"])
+        OtherReaders(
+            id=row["id"],
+            readers=tuple(row["readers"]),
+            own=None if row["own_readers"] is None else tuple(row["own_readers"]),
+            wanted=tuple(row["wanted"]),
+            is_removed=row["is_removed"],
+        )
         for row in rows
     ]
 
 
 async def documents_with_other_metadata(database: Database, source: SourceRecord) -> list[UUID]:
-    """The documents of a source whose metadata are not the source's."""
+    """The documents of a source whose metadata are neither their own nor the source's."""
     rows = await database.fetch_all(
         query("catalog.documents_with_other_metadata"),
         {"source_id": source.id, "metadata": Jsonb(dict(source.metadata))},

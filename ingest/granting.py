@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ingest.catalog import SourceRecord, documents_with_other_readers
 from retrieval.database import Database
-from retrieval.readers import set_readers
+from retrieval.readers import grant_readers
 from retrieval.records import PUBLIC
 from retrieval.stores import Index, VectorStore
 
@@ -24,16 +24,16 @@ async def grant(
     *,
     outdated: Collection[UUID],
 ) -> None:
-    """Give a source's documents its readers, one after the other.
+    """Give a source's documents their readers, one after the other: those that were said of one alone, else its.
 
     `outdated`: documents whose files are not, or may not be, as the index has them. They, and those that were removed,
     lose readers and gain none.
     """
     for document in await documents_with_other_readers(database, source):
         is_behind = document.is_removed or document.id in outdated
-        readers = interim_readers(document.readers, source.readers) if is_behind else source.readers
+        readers = interim_readers(document.readers, document.wanted) if is_behind else document.wanted
         if set(readers) != set(document.readers) or not is_behind:
-            await set_readers(database, store, index, document.id, readers)
+            await grant_readers(database, store, index, document.id, readers, own=document.own)
 
 
 def interim_readers(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from retrieval.database import Database, query
@@ -38,10 +39,10 @@ async def find_collection(database: Database, name: str) -> Collection:
 async def find_readable_collection(database: Database, name: str, *, scope: Scope) -> Collection:
     """The collection of that name, if the scope may read anything in it. Raises `NotFoundError`, the same where it may
     not and where there is no such collection."""
-    if scope.principals is None:
+    if scope.principals is None and scope.has_collection(name):
         return await find_collection(database, name)
     row = None
-    if NAME.fullmatch(name):
+    if scope.principals is not None and scope.has_collection(name) and NAME.fullmatch(name):
         parameters = {"name": name, "principals": sorted(scope.principals)}
         row = await database.fetch_one(query("collections.find_readable"), parameters)
     if row is None:
@@ -50,6 +51,13 @@ async def find_readable_collection(database: Database, name: str, *, scope: Scop
             "by ingesting into them: footnote ingest PATH --collection NAME."
         )
     return Collection(**row)
+
+
+async def list_readable_collections(database: Database, *, scope: Scope) -> dict[str, datetime]:
+    """The names of the collections in which the scope may read anything, in their order, and when they were made."""
+    principals = None if scope.principals is None else sorted(scope.principals)
+    rows = await database.fetch_all(query("collections.list_readable"), {"principals": principals})
+    return {row["name"]: row["created_at"] for row in rows if scope.has_collection(row["name"])}
 
 
 async def ensure_collection(database: Database, name: str, *, language: str = "english") -> Collection:

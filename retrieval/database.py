@@ -51,6 +51,7 @@ class Database:
 
     def __init__(self, dsn: str, *, max_connections: int = 8, connect_timeout_s: float = 10.0) -> None:
         self._where = _describe(dsn)
+        self.dsn = dsn
         self._timeout_s = connect_timeout_s
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             dsn,

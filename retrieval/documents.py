@@ -13,8 +13,12 @@ from retrieval.records import Document, Revision, Scope
 _NIL = UUID(int=0)
 
 
-def _principals(scope: Scope) -> list[str] | None:
-    return None if scope.principals is None else sorted(scope.principals)
+def seen_by(scope: Scope) -> dict[str, list[str] | None]:
+    """Parameters of every query here: whom the caller counts as, and which collections exist for them."""
+    return {
+        "principals": None if scope.principals is None else sorted(scope.principals),
+        "collections": None if scope.collections is None else sorted(scope.collections),
+    }
 
 
 def _document(row: DictRow) -> Document:
@@ -34,7 +38,7 @@ async def list_documents(
         query("documents.list"),
         {
             "collection": collection,
-            "principals": _principals(scope),
+            **seen_by(scope),
             "after_path": after[0],
             "after_id": after[1],
             "limit": limit,
@@ -46,11 +50,9 @@ async def list_documents(
 async def find_document(database: Database, document_id: UUID, *, scope: Scope) -> Document:
     """The document of that id. Raises `NotFoundError`, the same for one that the scope may not see, and `ErasedError`
     for one that it could see and that was erased."""
-    row = await database.fetch_one(
-        query("documents.find"), {"document_id": document_id, "principals": _principals(scope)}
-    )
+    row = await database.fetch_one(query("documents.find"), {"document_id": document_id, **seen_by(scope)})
     if row is None:
-        await _check_not_erased(database, document_id, scope)
+        await check_not_erased(database, document_id, scope)
         raise NotFoundError(f"there is no document {document_id}.")
     return _document(row)
 
@@ -62,10 +64,10 @@ async def find_revision(
     see the document then and still may. Raises `NotFoundError`, `ErasedError`."""
     row = await database.fetch_one(
         query("documents.revision"),
-        {"document_id": document_id, "revision": revision, "principals": _principals(scope)},
+        {"document_id": document_id, "revision": revision, **seen_by(scope)},
     )
     if row is None:
-        await _check_not_erased(database, document_id, scope)
+        await check_not_erased(database, document_id, scope)
         which = (
             f"document {document_id}"
             if revision is None
@@ -75,7 +77,7 @@ async def find_revision(
     return Revision(**{**row, "page_starts": tuple(row["page_starts"])})
 
 
-async def _check_not_erased(database: Database, document_id: UUID, scope: Scope) -> None:
-    parameters = {"document_id": document_id, "principals": _principals(scope)}
+async def check_not_erased(database: Database, document_id: UUID, scope: Scope) -> None:
+    parameters = {"document_id": document_id, **seen_by(scope)}
     if await database.fetch_one(query("documents.is_erased"), parameters):
         raise ErasedError(f"document {document_id} was deleted, and its text with it.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -103,6 +103,7 @@ async def publish(
     async with database.transaction() as connection:
         held, stored = await _hold(connection, index, draft)
         document_id: UUID = held["id"]
+        draft = _with_own(draft, held)
         if held["current_revision"] and (bytes(held["content_hash"]), held["recipe"]) == (
             draft.content_hash,
             draft.recipe,
@@ -170,6 +171,16 @@ async def _hold(
         )
     assert row is not None, "publishing.lock_document returns a row"
     return row, {bytes(chunk["text_hash"]): chunk["id"] for chunk in chunks}
+
+
+def _with_own(draft: RevisionDraft, held: DictRow) -> RevisionDraft:
+    """The draft with what was said of its document alone, which goes before what is said of its source."""
+    readers, metadata = held["own_readers"], held["own_metadata"]
+    return replace(
+        draft,
+        readers=draft.readers if readers is None else tuple(readers),
+        metadata=draft.metadata if metadata is None else metadata,
+    )
 
 
 def _document_parameters(draft: RevisionDraft, index: Index) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from retrieval.database import Connection, Database, query
@@ -32,12 +33,56 @@ async def set_readers(
     Raises `DatabaseUnavailableError`, and what the store raises; then nothing has changed.
     """
     async with database.transaction() as connection:
-        former = await _hold(connection, document_id)
-        if former is None:
+        held = await _hold(connection, document_id)
+        if held is None:
             return
-        await add_to_copy(connection, store, index, document_id, former=former, readers=readers)
+        await add_to_copy(connection, store, index, document_id, former=held.readers, readers=readers)
         await connection.execute(query("readers.set"), {"document_id": document_id, "readers": list(readers)})
-    await take_from_copy(database, store, index, document_id, former=former, readers=readers)
+    await take_from_copy(database, store, index, document_id, former=held.readers, readers=readers)
+
+
+async def grant_readers(
+    database: Database,
+    store: VectorStore,
+    index: Index,
+    document_id: UUID,
+    readers: Sequence[str],
+    *,
+    own: Sequence[str] | None,
+) -> None:
+    """As `set_readers`, unless somebody has said of the document meanwhile what is not `own`: that goes before."""
+    async with database.transaction() as connection:
+        held = await _hold(connection, document_id)
+        if held is None or held.own != (None if own is None else tuple(own)):
+            return
+        await add_to_copy(connection, store, index, document_id, former=held.readers, readers=readers)
+        await connection.execute(query("readers.set"), {"document_id": document_id, "readers": list(readers)})
+    await take_from_copy(database, store, index, document_id, former=held.readers, readers=readers)
+
+
+async def set_own_readers(
+    connection: Connection,
+    store: VectorStore,
+    index: Index,
+    document_id: UUID,
+    own: Sequence[str],
+    *,
+    readers: Sequence[str],
+) -> tuple[str, ...] | None:
+    """Say of one document who may read it, whatever its source says, in the caller's transaction.
+
+    `readers`: who may read it from now on, where that has to be less until its new revision is there. Returns the
+    former ones, for `take_from_copy` after the commit; None where the document is not there.
+    """
+    held = await _hold(connection, document_id)
+    if held is None:
+        return None
+    await add_to_copy(connection, store, index, document_id, former=held.readers, readers=readers)
+    await connection.execute(
+        query("readers.set_own"),
+        {"document_id": document_id, "own": list(own), "readers": list(readers)},
+    )
+    return held.readers
 
 
 async def add_to_copy(
@@ -73,7 +118,7 @@ async def take_from_copy(
             # As they are by now: another one may have set them since.
             current = await _hold(connection, document_id)
             if current is not None:
-                await _tell(connection, store, index, document_id, current)
+                await _tell(connection, store, index, document_id, current.readers)
     except (StoreUnavailableError, IndexMissingError, ConfigurationError, DatabaseUnavailableError) as exc:
         logger.warning(
             "index %d still has former readers in its copy for document %s, which shows them nothing; "
@@ -96,8 +141,17 @@ async def _tell(
                 raise
 
 
-async def _hold(connection: Connection, document_id: UUID) -> list[str] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    readers: tuple[str, ...]
+    own: tuple[str, ...] | None
+
+
+async def _hold(connection: Connection, document_id: UUID) -> _Held | None:
     """Hold a document until the end of the transaction; its readers, or None where it is not there."""
     cursor = await connection.execute(query("readers.hold"), {"document_id": document_id})
     row = await cursor.fetchone()
-    return None if row is None else row["readers"]
+    if row is None:
+        return None
+    own = None if row["own_readers"] is None else tuple(row["own_readers"])
+    return _Held(readers=tuple(row["readers"]), own=own)

@@ -27,18 +27,29 @@ def page_at(page_starts: Sequence[int], char_offset: int) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Who is asking. `principals` is None for the operator's command line, which sees everything."""
+    """Who is asking. `principals` is None for the operator's command line, which sees everything.
+
+    collections: names of those that exist for the caller at all; None where all do.
+    """
 
     principals: frozenset[str] | None
+    collections: frozenset[str] | None = None
 
     @classmethod
     def everything(cls) -> Scope:
         return cls(principals=None)
 
     @classmethod
-    def of(cls, principals: Sequence[str]) -> Scope:
+    def of(cls, principals: Sequence[str], *, collections: Sequence[str] | None = None) -> Scope:
         """A caller with these principals ("user:ann", "group:hr"); everyone is also `public`."""
-        return cls(principals=frozenset({*principals, PUBLIC}))
+        return cls(
+            principals=frozenset({*principals, PUBLIC}),
+            collections=None if collections is None else frozenset(collections),
+        )
+
+    def has_collection(self, name: str) -> bool:
+        """Whether a collection of that name can exist for the caller."""
+        return self.collections is None or name in self.collections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +84,7 @@ class Revision:
     """The parsed text of a document at one time. `page_starts` is empty for a text without pages."""
 
     document_id: UUID
+    collection: str
     number: int
     title: str
     text: str

@@ -66,6 +66,20 @@ async def erase_document(database: Database, store: VectorStore, index: Index, d
     await forget_vectors(store, indexes, removed)
 
 
+async def erase_unindexed(database: Database, collection_id: int, document_id: UUID) -> None:
+    """As `erase_document`, of a collection that has no index yet: there are no chunks to take out.
+
+    Raises `NotFoundError`.
+    """
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            query("removing.lock_any_document"), {"document_id": document_id, "collection_id": collection_id}
+        )
+        if await cursor.fetchone() is None:
+            raise NotFoundError(f"there is no document {document_id}.")
+        await connection.execute(query("removing.erase_document"), {"document_id": document_id})
+
+
 async def purge_revisions(database: Database, *, retention_days: int) -> int:
     """Delete texts of revisions that were superseded more than `retention_days` ago; returns how many.
 

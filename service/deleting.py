@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from ingest.catalog import ensure_source, find_source
+from ingest.catalog import SourceState, ensure_source, find_source
 from retrieval.collections import find_collection
 from retrieval.database import Database, query
 from retrieval.documents import find_document
+from retrieval.errors import NotFoundError
 from retrieval.indexes import active_index
 from retrieval.records import Document, Scope
-from retrieval.removing import erase_document
-from retrieval.stores import load_store
+from retrieval.removing import erase_document, erase_unindexed
+from retrieval.stores import VectorStore, load_store
 from service.settings import Settings
 from service.specs import store_spec
+from service.uploads import remove_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,29 +43,53 @@ async def delete_document(
     Raises `NotFoundError`.
     """
     document = await find_document(database, document_id, scope=Scope.everything())
-    row = await database.fetch_one(query("documents.source"), {"document_id": document_id})
-    assert row is not None, "a document has a source"
-    state = await find_source(database, row["source_id"])
-    collection = await find_collection(database, document.collection)
+    state = await _source_of(database, document_id)
     if keep_out:
         # First, so that no refresh takes it in again between the two.
-        await ensure_source(
-            database,
-            collection,
-            Path(state.source.location),
-            default_readers=state.source.readers,
-            exclude=[*state.source.exclude, _pattern(document.path)],
-        )
-    async with database.connection() as connection:
-        index = await active_index(connection, collection.id)
-    assert index is not None, "a collection that has documents has an index"
+        await _exclude(database, state, document)
     store = load_store(store_spec(settings))
     try:
-        await erase_document(database, store, index, document_id)
+        await erase(database, store, document)
     finally:
         await store.close()
     there = await asyncio.to_thread(_exists, Path(state.source.location), document.path)
     return Deleted(document=document, location=state.source.location, comes_back=there and not keep_out)
+
+
+async def delete_from_service(database: Database, store: VectorStore, document: Document) -> None:
+    """Erase a document for good: a file that was uploaded goes with it, one of another folder is excluded from its
+    source from now on. Raises `NotFoundError`."""
+    if not await remove_file(database, document.id):
+        await _exclude(database, await _source_of(database, document.id), document)
+    await erase(database, store, document)
+
+
+async def erase(database: Database, store: VectorStore, document: Document) -> None:
+    """Erase a document, whether or not it was ever in an index. Raises `NotFoundError`."""
+    collection = await find_collection(database, document.collection)
+    async with database.connection() as connection:
+        index = await active_index(connection, collection.id)
+    if index is None:
+        await erase_unindexed(database, collection.id, document.id)
+    else:
+        await erase_document(database, store, index, document.id)
+
+
+async def _source_of(database: Database, document_id: UUID) -> SourceState:
+    row = await database.fetch_one(query("documents.source"), {"document_id": document_id})
+    if row is None:
+        raise NotFoundError(f"there is no document {document_id}.")
+    return await find_source(database, row["source_id"])
+
+
+async def _exclude(database: Database, state: SourceState, document: Document) -> None:
+    await ensure_source(
+        database,
+        await find_collection(database, document.collection),
+        Path(state.source.location),
+        default_readers=state.source.readers,
+        exclude=[*state.source.exclude, _pattern(document.path)],
+    )
 
 
 def _pattern(path: str) -> str:

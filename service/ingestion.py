@@ -22,6 +22,7 @@ from ingest.refresh import RefreshPolicy, plan_source, refresh_source
 from ingest.reports import Failed, Manifest, Progress, RefreshReport
 from ingest.sources import Source, load_source
 from retrieval.database import Database
+from retrieval.indexes import active_index
 from retrieval.removing import purge_revisions, remove_document
 from service.parsing import parser_policy
 from service.settings import Settings
@@ -180,12 +181,14 @@ def refresh_policy(settings: Settings) -> RefreshPolicy:
     return RefreshPolicy(patience=Patience(total_s=settings.ingest.patience_s))
 
 
-async def forget_source(intake: Intake, pool: ParserPool, state: SourceState) -> int:
+async def forget_source(intake: Intake, state: SourceState) -> int:
     """Take a source's documents out of the index and forget it; returns how many documents went."""
-    pipeline = await intake.pipeline(state.collection, pool)
     documents = await known_documents(intake.database, state.source.id)
+    async with intake.database.connection() as connection:
+        index = await active_index(connection, state.source.collection_id)
     for document in documents.values():
-        await remove_document(intake.database, intake.store, pipeline.index, document.id)
+        assert index is not None, "a collection that has documents has an index"
+        await remove_document(intake.database, intake.store, index, document.id)
     await remove_source(intake.database, state.source.id)
     return len(documents)
 

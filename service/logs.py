@@ -17,7 +17,7 @@ LogStyle = Literal["plain", "json"]
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 # Attributes that log records of ours carry beside the message (`extra=`).
-_FIELDS = ("method", "route", "status", "milliseconds")
+_FIELDS = ("method", "route", "status", "milliseconds", "reason", "key", "peer")
 
 
 _QUIETER = (
@@ -30,7 +30,10 @@ _QUIETER = (
     "anthropic",
     "botocore",
     "google.auth",
+    "mcp",
+    "sse_starlette",
     "psycopg.pool",
+    "procrastinate",
 )
 
 

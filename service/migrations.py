@@ -13,6 +13,7 @@ import psycopg
 
 from retrieval.database import SQL_DIRECTORY
 from retrieval.errors import ConfigurationError, DatabaseUnavailableError, SchemaOutdatedError
+from service.queue_schema import migrate_queue, pending_queue_migrations
 
 # Any fixed number will do, as long as every release uses the same one.
 _ADVISORY_LOCK = 0x_F007_107E
@@ -79,6 +80,7 @@ def migrate(dsn: str, *, lock_timeout_s: float = 120.0) -> list[str]:
                     (migration.version, migration.name, migration.sha256),
                 )
             applied.append(f"{migration.version:04}_{migration.name}")
+        migrate_queue(connection)
     return applied
 
 
@@ -87,12 +89,13 @@ def check_schema(dsn: str) -> None:
     with _connected(dsn) as connection:
         row = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
         exists = row is not None and row[0]
-        pending = _pending(connection, load_migrations()) if exists else load_migrations()
+        pending = len(_pending(connection, load_migrations())) if exists else 0
+        pending += len(pending_queue_migrations(connection))
     if not exists:
         raise SchemaOutdatedError("the database holds no Footnote yet. To set it up, run: footnote migrate")
     if pending:
         raise SchemaOutdatedError(
-            f"the database's schema is older than this release: migrations are missing, {len(pending)} in number. "
+            f"the database's schema is older than this release: migrations are missing, {pending} in number. "
             "Make a backup, then run: footnote migrate"
         )
 

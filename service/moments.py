@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from retrieval.errors import InvalidRequestError
 
@@ -12,6 +13,8 @@ _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SPAN = re.compile(r"([1-9]\d{0,8})([hdw])", re.ASCII)
+_UNITS = MappingProxyType({"h": "hours", "d": "days", "w": "weeks"})
 _FORMS = "Write a date as in 2026-01-31, or a time as in 2026-01-31T09:30:00Z."
 
 
@@ -40,6 +43,32 @@ def read_end(text: str) -> datetime:
         return moment + timedelta(days=1)
     except OverflowError:  # no day follows the last one that there is
         return moment.replace(hour=23, minute=59, second=59)
+
+
+def read_deadline(text: str, *, now: datetime) -> datetime:
+    """A time to come: a date or time, or how far off it is, as in 90d, 12h or 2w. Raises `InvalidRequestError`."""
+    if off := _SPAN.fullmatch(text.strip()):
+        try:
+            return now + timedelta(**{_UNITS[off[2]]: int(off[1])})
+        except OverflowError as exc:
+            raise InvalidRequestError(f"{text[:40]!r} lies beyond all times that can be written.") from exc
+    try:
+        return read_end(text.strip())
+    except InvalidRequestError as exc:
+        raise InvalidRequestError(
+            f"{text[:40]!r} is neither a date or time nor a span of time. Write 90d, 12h or 2w, or a date as in "
+            "2026-01-31."
+        ) from exc
+
+
+def read_past(text: str, *, now: datetime) -> datetime:
+    """A time gone by: a date or time, or how long ago, as in 7d, 12h or 2w. Raises `InvalidRequestError`."""
+    if ago := _SPAN.fullmatch(text.strip()):
+        try:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:  # before all times that can be written is before everything that was noted
+            return datetime.min.replace(tzinfo=UTC)
+    return read_begin(text.strip())
 
 
 def _read(text: str) -> datetime | None:

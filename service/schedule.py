@@ -1,7 +1,8 @@
 """The schedule: sources that are due are claimed, refreshed and given their next time.
 
 A claim is a lease that its holder renews; one that ends (its worker died) is up for anyone. A run that was missed is
-caught up once, since the next time is always counted from now.
+caught up once, since the next time is always counted from now. A source that fails is tried again after a minute, then
+two, then four, at most an hour, whatever its schedule says; the first run that works puts it back on schedule.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
 
 from cronsim import CronSim, CronSimError
 
@@ -22,10 +26,13 @@ from ingest.parsing import ParserPool
 from ingest.reports import Progress, RefreshReport
 from retrieval.database import Database, query
 from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
+from service.heartbeat import Heartbeat
 from service.ingestion import refresh_registered
+from service.webhooks.delivering import tell_of_refresh
 from service.wiring import Intake
 
-LEASE_S = 120
+LEASE_S = 120.0
+_LONGEST_PAUSE = timedelta(hours=1)
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +44,17 @@ class RefreshedSource:
     collection: str
     report: RefreshReport | None
     error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A source that is ours for now. due: since when. failures: how many runs in a row have failed before."""
+
+    source: SourceRecord
+    collection: str
+    owner: str
+    due: datetime
+    failures: int
 
 
 def next_due(schedule: str, *, after: datetime) -> datetime:
@@ -53,88 +71,130 @@ def next_due(schedule: str, *, after: datetime) -> datetime:
     return due
 
 
+def pause_after(failures: int) -> timedelta:
+    """How long a source is left alone after so many runs in a row that failed, give or take a tenth."""
+    pause = min(_LONGEST_PAUSE, timedelta(minutes=2 ** min(failures - 1, 10)))
+    return pause * random.uniform(0.9, 1.1)  # noqa: S311  # not a secret
+
+
 async def refresh_due(
     intake: Intake, pool: ParserPool, *, progress: Callable[[SourceRecord], Progress]
 ) -> AsyncIterator[RefreshedSource]:
     """Refresh sources that are due, one after the other, until none is."""
-    owner = f"{socket.gethostname()}:{os.getpid()}:{id(asyncio.current_task()):x}"
-    while claimed := await _claim(intake.database, owner):
-        source, collection = claimed
-        report, error = None, None
-        async with _holding(intake.database, source, owner):
-            try:
-                report = await refresh_registered(
-                    intake, pool, source, collection=collection, progress=progress(source)
-                )
-            except DatabaseUnavailableError:
-                raise
-            except FootnoteError as exc:
-                error = str(exc)
-                await finish_run(intake.database, source.id, report=None, error=error)
-        yield RefreshedSource(source=source, collection=collection, report=report, error=error)
+    while claim := await _claim(intake.database, None, LEASE_S):
+        yield await _refresh(intake, pool, claim, progress=progress, lease_s=LEASE_S)
 
 
-async def work(
+async def refresh_if_due(
     intake: Intake,
     pool: ParserPool,
+    source_id: UUID,
     *,
     progress: Callable[[SourceRecord], Progress],
-    report: Callable[[RefreshedSource], None],
-    every_s: float = 5.0,
-) -> None:
-    """Refresh what is due, for ever.
-
-    An outage of the database is waited out. A source with which Footnote itself fails is left alone until its lease
-    ends, while the others go on.
-    """
-    while True:
-        try:
-            async for refreshed in refresh_due(intake, pool, progress=progress):
-                report(refreshed)
-        except DatabaseUnavailableError as exc:
-            _log.warning("waiting for the database: %s", exc)
-        except Exception:  # noqa: BLE001  # the worker's loop: what fails with one source is none of the others'
-            _log.exception("an unexpected fault, which is a bug in Intake; the source is tried again later")
-        await asyncio.sleep(every_s)
+    lease_s: float = LEASE_S,
+) -> RefreshedSource | None:
+    """Refresh a source, if it is due and nobody holds it."""
+    claim = await _claim(intake.database, source_id, lease_s)
+    if claim is None:
+        return None
+    return await _refresh(intake, pool, claim, progress=progress, lease_s=lease_s)
 
 
-async def _claim(database: Database, owner: str) -> tuple[SourceRecord, str] | None:
-    row = await database.fetch_one(query("catalog.claim_due"), {"owner": owner, "lease_s": LEASE_S})
-    return None if row is None else (source_record(row), row["collection"])
-
-
-@asynccontextmanager
-async def _holding(database: Database, source: SourceRecord, owner: str) -> AsyncIterator[None]:
-    """Renew the lease while the work lasts; afterwards say when the source is due again. Whoever is stopped in mid-work
-    gives the lease back, and the source stays due."""
-    heartbeat = asyncio.create_task(_renew(database, source, owner))
-    try:
-        yield
-    except asyncio.CancelledError:
-        with suppress(DatabaseUnavailableError):  # then the lease ends by itself
-            await database.execute(query("catalog.give_back"), {"source_id": source.id, "owner": owner})
-        raise
-    finally:
-        heartbeat.cancel()
-        await asyncio.gather(heartbeat, return_exceptions=True)
-    assert source.schedule is not None, "only sources with a schedule are claimed"
-    await database.execute(
-        query("catalog.release"),
-        {
-            "source_id": source.id,
-            "owner": owner,
-            "schedule": source.schedule,
-            "next_due": next_due(source.schedule, after=datetime.now(UTC)),
-        },
+async def _claim(database: Database, source_id: UUID | None, lease_s: float) -> _Claim | None:
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    parameters = {"source_id": source_id, "owner": owner, "lease_s": lease_s}
+    row = await database.fetch_one(query("schedule.claim"), parameters)
+    if row is None:
+        return None
+    return _Claim(
+        source=source_record(row),
+        collection=row["collection"],
+        owner=owner,
+        due=row["next_due"],
+        failures=row["failures"],
     )
 
 
-async def _renew(database: Database, source: SourceRecord, owner: str) -> None:
-    while True:
-        await asyncio.sleep(LEASE_S / 4)
-        try:
-            await database.execute(
-                query("catalog.renew_lease"), {"source_id": source.id, "owner": owner, "lease_s": LEASE_S}
+async def _refresh(
+    intake: Intake,
+    pool: ParserPool,
+    claim: _Claim,
+    *,
+    progress: Callable[[SourceRecord], Progress],
+    lease_s: float,
+) -> RefreshedSource:
+    """Refresh a source under its lease, and say when it is due again. Whoever is stopped in mid-work gives the lease
+    back, and the source stays due."""
+    source, database = claim.source, intake.database
+    held: dict[str, Any] = {"source_id": source.id, "owner": claim.owner, "lease_s": lease_s}
+    report, error = None, None
+    try:
+        with Heartbeat(
+            database.dsn, query("schedule.renew_lease"), lambda: held, every_s=min(30.0, lease_s / 4)
+        ):
+            report = await refresh_registered(
+                intake, pool, source, collection=claim.collection, progress=progress(source)
             )
-        except DatabaseUnavailableError as exc:
-            _log.warning("the lease of %s could not be renewed: %s", source.id, exc)
+    except asyncio.CancelledError:
+        with suppress(DatabaseUnavailableError):  # then the lease ends by itself
+            await asyncio.shield(database.execute(query("schedule.give_back"), held))
+        raise
+    except DatabaseUnavailableError:
+        raise
+    except FootnoteError as exc:
+        error = str(exc)
+    except Exception:  # noqa: BLE001  # the worker's loop: what fails with one source is none of the others'
+        _log.exception("an unexpected fault, which is a bug, with source %s", source.id)
+        error = "an unexpected fault, which is a bug in Footnote. The log has its cause."
+    if error is not None:
+        await finish_run(database, source.id, report=None, error=error)
+    refreshed = RefreshedSource(source=source, collection=claim.collection, report=report, error=error)
+    await _release(database, claim, refreshed)
+    return refreshed
+
+
+async def _release(database: Database, claim: _Claim, refreshed: RefreshedSource) -> None:
+    """Give the source its next time, and have the run told, in one transaction."""
+    now, source = datetime.now(UTC), claim.source
+    failures = 0 if refreshed.error is None else claim.failures + 1
+    due = None if source.schedule is None else next_due(source.schedule, after=now)
+    if failures:
+        due = now + pause_after(failures)
+    async with database.transaction() as connection:
+        released = await connection.execute(
+            query("schedule.release"),
+            {
+                "source_id": source.id,
+                "owner": claim.owner,
+                "schedule": source.schedule,
+                "due": claim.due,
+                "next_due": due,
+                "failures": failures,
+            },
+        )
+        row = await released.fetchone()
+        if row is None:
+            _log.warning("the lease of source %s had ended: another worker has it", source.id)
+            return
+        event = "refresh.failed" if refreshed.error is not None else "refresh.done"
+        content = _told(refreshed, next_due=row["next_due"])
+        await tell_of_refresh(connection, source.id, event=event, content=content)
+
+
+def _told(refreshed: RefreshedSource, *, next_due: datetime | None) -> dict[str, Any]:
+    """What subscribers are told of a run: figures, and no names of files."""
+    report = refreshed.report
+    figures = None
+    if report is not None:
+        figures = {
+            name: getattr(report, name)
+            for name in ("added", "updated", "renamed", "removed", "unchanged", "chunks")
+        }
+        figures |= {"skipped": len(report.skipped), "failed": len(report.failed)}
+        figures["seconds"] = round(report.seconds, 3)
+    return {
+        "source": {"id": str(refreshed.source.id), "collection": refreshed.collection},
+        "report": figures,
+        "error": refreshed.error,
+        "next_due": None if next_due is None else next_due.isoformat(),
+    }

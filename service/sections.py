@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,7 +40,12 @@ def _expand(path: Path) -> Path:
 Folder = Annotated[Path, AfterValidator(_expand)]
 Reader = Annotated[str, Field(pattern=rf"^({PUBLIC}|(user|group):\S(.*\S)?)$")]
 Extension = Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")]
+# All of them asymmetric: with a shared secret whoever verifies tokens could make them.
+SigningAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Section(BaseModel):
@@ -183,6 +189,35 @@ class ParsingSettings(Section):
     fallback: bool = False
 
 
+class AuthSettings(Section):
+    """Tokens of an outside issuer (`issuer`, `audience` and `jwks_url` together), sessions, and the one-time link."""
+
+    issuer: str | None = None
+    audience: str | None = None
+    jwks_url: WebAddress | None = None
+    algorithms: Annotated[
+        tuple[SigningAlgorithm, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    ] = ("RS256", "ES256")
+    user_claim: Annotated[str, Field(min_length=1)] = "sub"
+    groups_claim: Annotated[str, Field(min_length=1)] = "groups"
+    role_claim: Annotated[str, Field(min_length=1)] = "roles"
+    editors: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    collections_claim: str | None = None
+    leeway_s: Annotated[float, Field(ge=0, le=600)] = 30.0
+    keys_max_age_s: Annotated[float, Field(ge=10, le=86_400)] = 600.0
+    session_hours: Annotated[float, Field(gt=0, le=8_760)] = 12.0
+    link_minutes: Annotated[float, Field(ge=0, le=1_440)] = 10.0
+
+
+class AuditSettings(Section):
+    """Who asked what of which documents. `questions`: what of a question is kept beside the rest."""
+
+    enabled: bool = True
+    questions: Literal["text", "hash", "off"] = "hash"
+    retention_days: Annotated[int, Field(ge=0)] = 90
+
+
 class IngestSettings(Section):
     """Limits of ingestion. `readers` is who may read documents for which nothing else was said."""
 
@@ -192,3 +227,44 @@ class IngestSettings(Section):
     retention_days: Annotated[int, Field(ge=0)] = 90
     patience_s: Annotated[float, Field(ge=0)] = 60.0
     readers: Annotated[tuple[Reader, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (PUBLIC,)
+
+
+class UploadsSettings(Section):
+    """Files that come over HTTP. They lie in `folder`, in "uploads" of the data directory where none is named."""
+
+    folder: Folder | None = None
+    max_request_bytes: Annotated[int, Field(ge=1024)] = 1024**3
+    max_files: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class SourcesSettings(Section):
+    """Folders that may be made sources over HTTP: those at and below `allowed_roots`, and no others."""
+
+    allowed_roots: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
+
+
+class WorkerSettings(Section):
+    """How much a worker does at a time (docs/jobs.md); 0 leaves it to others. `in_serve`: `serve` works, too."""
+
+    in_serve: bool = True
+    answers: Annotated[int, Field(ge=0, le=64)] = 2
+    refreshes: Annotated[int, Field(ge=0, le=64)] = 1
+    deliveries: Annotated[int, Field(ge=0, le=64)] = 4
+    dead_after_s: Annotated[float, Field(ge=2, le=3600)] = 30.0
+
+
+class JobsSettings(Section):
+    """Limits of jobs: how many of one key may be open, and how long questions and answers are kept after their end."""
+
+    max_open: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    retention_hours: Annotated[int, Field(ge=1, le=24 * 366)] = 24
+
+
+class WebhooksSettings(Section):
+    """How webhooks are sent. Without a `secret` the database holds one that was made for this installation."""
+
+    allow_networks: Networks = ()
+    secret: Annotated[SecretStr, Field(min_length=16)] | None = None
+    attempts: Annotated[int, Field(ge=1, le=20)] = 8
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    first_pause_s: Annotated[float, Field(gt=0, le=3600)] = 5.0

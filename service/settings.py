@@ -26,20 +26,27 @@ from pydantic_settings import (
 from retrieval.errors import ConfigurationError
 from service.sections import (
     AnswersSettings,
+    AuditSettings,
+    AuthSettings,
     CacheSettings,
     ChunkingSettings,
     DatabaseSettings,
     EmbedderSettings,
     Folder,
     IngestSettings,
+    JobsSettings,
     LlmSettings,
     ModelSettings,
     ParsingSettings,
     QueriesSettings,
     RerankerSettings,
     SearchSettings,
+    SourcesSettings,
     StoreSettings,
     SupportSettings,
+    UploadsSettings,
+    WebhooksSettings,
+    WorkerSettings,
 )
 
 PREFIX = "FOOTNOTE_"
@@ -75,6 +82,13 @@ class Settings(BaseSettings):
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()
+    auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
+    uploads: UploadsSettings = UploadsSettings()
+    sources: SourcesSettings = SourcesSettings()
+    worker: WorkerSettings = WorkerSettings()
+    jobs: JobsSettings = JobsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -162,6 +176,7 @@ def _check_together(settings: Settings) -> None:
             f"queries.rewrite (FOOTNOTE_QUERIES__REWRITE) is {settings.queries.rewrite}, which takes a language model, "
             "but llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set. Set it, or leave queries.rewrite off."
         )
+    _check_issuer(settings.auth)
     if settings.store.words == "qdrant" and settings.store.kind != "qdrant":
         raise ConfigurationError(
             f"store.words (FOOTNOTE_STORE__WORDS) is qdrant, but store.kind (FOOTNOTE_STORE__KIND) is "
@@ -179,6 +194,17 @@ def _check_together(settings: Settings) -> None:
                 f"{name}.kind is {chosen.kind}, but {name}.model (FOOTNOTE_{name.upper()}__MODEL) is not set. Name the "
                 "model: a folder, or its name at the Hugging Face hub."
             )
+
+
+def _check_issuer(auth: AuthSettings) -> None:
+    """Raise `ConfigurationError` where an issuer of tokens is named by halves."""
+    needed = {"issuer": auth.issuer, "audience": auth.audience, "jwks_url": auth.jwks_url}
+    lacking = [name for name, value in needed.items() if not value]
+    if lacking and len(lacking) < len(needed):
+        raise ConfigurationError(
+            f"auth.{lacking[0]} (FOOTNOTE_AUTH__{lacking[0].upper()}) is not set. Tokens are taken from an issuer that "
+            "is named in full: issuer, audience and jwks_url. Set it, or leave all three out."
+        )
 
 
 def _check_models(llm: LlmSettings) -> None:

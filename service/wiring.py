@@ -4,6 +4,8 @@ open_database(settings)   the database alone, its server started and its schema 
 open_intake(settings)     what ingestion needs: database, embedder, store, parsers
 open_support_check(settings)   what the support check needs: its models, and no database
 open_footnote(settings)   everything: also reranker, search, answers
+open_audit(settings, …)   where it is noted who asked what
+open_tokens(settings)     what verifies tokens of an outside issuer
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+
+import httpx2
 
 from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
@@ -40,11 +44,13 @@ from retrieval.rerankers import Reranker, load_reranker
 from retrieval.search import QueryEmbedder, Searcher, check_k, check_question
 from retrieval.stores import VectorStore, load_store
 from service.asking import DEFAULT_K, Asking, Question
+from service.auditing import Audit
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
 from service.parsing import parser_policy
 from service.sections import CacheSettings
 from service.settings import Settings, runtime_directory
+from service.signing_keys import SigningKeys
 from service.specs import (
     Report,
     answer_policy,
@@ -57,6 +63,7 @@ from service.specs import (
     search_policy,
     store_spec,
 )
+from service.tokens import TokenPolicy, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +306,38 @@ async def open_support_check(
             else None,
             policy=answer_policy(settings),
         )
+
+
+@asynccontextmanager
+async def open_tokens(settings: Settings) -> AsyncIterator[Tokens | None]:
+    """What verifies tokens of an outside issuer, where the settings name one."""
+    chosen = settings.auth
+    if chosen.issuer is None or chosen.audience is None or chosen.jwks_url is None:
+        yield None  # either all of them are set or none, which the settings see to
+        return
+    policy = TokenPolicy(
+        issuer=chosen.issuer,
+        audience=chosen.audience,
+        algorithms=chosen.algorithms,
+        user_claim=chosen.user_claim,
+        groups_claim=chosen.groups_claim,
+        role_claim=chosen.role_claim,
+        editors=frozenset(chosen.editors),
+        admins=frozenset(chosen.admins),
+        collections_claim=chosen.collections_claim,
+        leeway_s=chosen.leeway_s,
+    )
+    async with httpx2.AsyncClient() as client:
+        keys = SigningKeys(chosen.jwks_url, client, max_age_s=chosen.keys_max_age_s)
+        yield Tokens(policy, keys)
+
+
+def open_audit(settings: Settings, database: Database) -> Audit:
+    """The audit as the settings have it; to be entered and left by the caller."""
+    chosen = settings.audit
+    return Audit(
+        database, questions=chosen.questions, retention_days=chosen.retention_days, is_on=chosen.enabled
+    )
 
 
 @asynccontextmanager

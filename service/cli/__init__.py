@@ -20,6 +20,7 @@ from retrieval.errors import ConfigurationError, FootnoteError, InvalidRequestEr
 from service.cli import (
     admin,
     asking,
+    audited,
     doctoring,
     documents,
     evaluating,
@@ -67,6 +68,7 @@ reindexing.register(app)
 indexes.register(app)
 llms.register(app)
 admin.register(app)
+audited.register(app)
 
 
 def main() -> None:

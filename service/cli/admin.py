@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from retrieval.collections import allow_outside, list_collections
 from retrieval.database import Database
 from service.cli.display import count, note, one_line, print_json, show_table, stdout
 from service.cli.options import JsonOption, parse_principals, with_database
-from service.keys import METRICS, create_key, list_keys, revoke_key
+from service.identity import Role
+from service.keys import METRICS, ApiKey, create_key, list_keys, revoke_key
 from service.migrations import migrate as apply_migrations
+from service.moments import read_deadline
 from service.settings import load_settings
 
 _FAILURES_SHOWN = 100
@@ -108,6 +111,24 @@ def keys_create(
     as_principals: Annotated[
         str | None, typer.Option("--as", help="Whom its holder counts as: user:ann,group:hr.")
     ] = None,
+    role: Annotated[
+        Role,
+        typer.Option(
+            "--role",
+            help="What its holder may do: read and ask (reader), also change what is in the index (editor), also see "
+            "to the service (admin).",
+        ),
+    ] = "reader",
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", metavar="WHEN", help="When it ends: 90d, 12h, 2w, or a date; else never."),
+    ] = None,
+    collections: Annotated[
+        str | None,
+        typer.Option(
+            "--collections", metavar="A,B", help="The only collections that exist for it; else all."
+        ),
+    ] = None,
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Let it see at /metrics what is in the index: for Prometheus.")
     ] = False,
@@ -116,12 +137,26 @@ def keys_create(
     """Make a key. It is shown once: only its hash is kept."""
     principals = [*(parse_principals(as_principals) or []), *([METRICS] if metrics else [])]
 
+    named = None if collections is None else [part.strip() for part in collections.split(",") if part.strip()]
+    end = None if expires is None else read_deadline(expires, now=datetime.now(UTC))
+
     async def run(database: Database) -> Any:
-        return await create_key(database, name=name, principals=principals)
+        return await create_key(
+            database, name=name, principals=principals, role=role, collections=named, expires_at=end
+        )
 
     created = with_database(run)
     if as_json:
-        print_json({"id": created.id, "name": name, "key": created.key})
+        print_json(
+            {
+                "id": created.id,
+                "name": name,
+                "key": created.key,
+                "role": role,
+                "collections": named,
+                "expires_at": end,
+            }
+        )
     else:
         stdout().print(created.key, markup=False)
         note("Keep it safe: it cannot be shown again. Send it as: Authorization: Bearer KEY")
@@ -135,10 +170,30 @@ def keys_list(as_json: JsonOption = False) -> int:
         print_json({"keys": [asdict(key) for key in keys]})
     else:
         show_table(
-            ("id", "name", "begins with", "counts as", "last used", "revoked"),
-            ((k.id, k.name, k.prefix, ", ".join(k.principals), k.last_used, k.revoked_at) for k in keys),
+            ("id", "name", "begins with", "role", "counts as", "collections", "last used", "in force"),
+            (
+                (
+                    k.id,
+                    k.name,
+                    k.prefix,
+                    k.role,
+                    ", ".join(k.principals),
+                    "all" if k.collections is None else ", ".join(k.collections),
+                    k.last_used,
+                    _in_force(k, datetime.now(UTC)),
+                )
+                for k in keys
+            ),
         )
     return 0
+
+
+def _in_force(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}"
+    if key.expires_at is None:
+        return "yes"
+    return f"{'until' if key.expires_at > now else 'ended'} {key.expires_at:%Y-%m-%d %H:%M}"
 
 
 def keys_revoke(

@@ -11,9 +11,11 @@ import typer
 from ingest.catalog import SourceRecord
 from service.cli.display import IngestProgress, note, one_line
 from service.cli.options import run_until_done
-from service.schedule import RefreshedSource, work
+from service.schedule import RefreshedSource
 from service.settings import load_settings
-from service.wiring import open_intake
+from service.wiring import open_audit, open_footnote
+from service.work_policies import work_policy
+from service.working import Reporting, work
 
 
 def register(app: typer.Typer) -> None:
@@ -33,22 +35,28 @@ def serve(
 
 
 def worker() -> int:
-    """Refresh sources when they are due, until stopped. Several workers may run side by side."""
+    """Answer jobs, refresh sources when they are due and send webhooks, until stopped. Several may run side by side."""
     run_until_done(_work_until_stopped())
     return 0
 
 
 async def _work_until_stopped() -> None:
-    async with open_intake(load_settings(), report=note) as intake, intake.parser_pool() as pool:
-        task = asyncio.create_task(work(intake, pool, progress=_progress, report=_report))
+    from service.http.problems import problem_of_job
+
+    settings = load_settings()
+    async with (
+        open_footnote(settings, report=note) as footnote,
+        open_audit(settings, footnote.database) as audit,
+        footnote.parser_pool() as pool,
+    ):
+        reporting = Reporting(audit=audit, describe=problem_of_job, progress=_progress, report=_report)
+        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop.set)
         note("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
-        try:
-            await task
-        except asyncio.CancelledError:
-            note("The worker has stopped.")
+        await work(footnote, pool, work_policy(settings), reporting, stop=stop)
+        note("The worker has stopped.")
 
 
 def _progress(source: SourceRecord) -> IngestProgress:

@@ -30,7 +30,11 @@ from service.cli.options import (
 from service.ingestion import failed_path, forget_source, refresh_registered
 from service.schedule import next_due, refresh_due
 from service.targets import SourceRules, register_source
+from service.webhooks.addresses import check_url
+from service.webhooks.delivering import subscribe
+from service.webhooks.signing import subscriber_secret
 from service.wiring import Intake
+from service.work_policies import webhook_secret
 
 IdArgument = Annotated[
     UUID, typer.Argument(metavar="ID", help="The source's id, as `sources list` shows it.")
@@ -58,6 +62,12 @@ def add(
     readers: Annotated[str | None, typer.Option(help="Who may read: user:ann,group:hr or public.")] = None,
     meta: MetadataOption = None,
     no_meta: NoMetadataOption = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Have every run told there by a signed POST; '' for nowhere any more."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Register a folder. It is read for the first time when it is due: at once, if a worker runs."""
@@ -70,16 +80,26 @@ def add(
         metadata=metadata_said(meta, forget=no_meta),
     )
 
-    async def run(intake: Intake) -> SourceRecord:
+    if notify:
+        check_url(notify)
+
+    async def run(intake: Intake) -> tuple[SourceRecord, str | None]:
         source = await register_source(intake, path, collection=collection, rules=rules)
         due = None if schedule is None else datetime.now(UTC)
         await set_schedule(intake.database, source.id, schedule=schedule, next_due=due)
-        return source
+        if notify is None:
+            return source, None
+        await subscribe(intake.database, source.id, notify or None)
+        secret = await subscriber_secret(intake.database, webhook_secret(intake.settings), source.id)
+        return source, secret if notify else None
 
-    source = with_intake(run)
+    source, secret = with_intake(run)
     if as_json:
-        print_json({"id": source.id, "location": source.location, "schedule": schedule})
+        shown = {"id": source.id, "location": source.location, "schedule": schedule}
+        print_json(shown if secret is None else {**shown, "notify": notify, "secret": secret})
     else:
+        if secret is not None:
+            note(f"Every run is told to {one_line(notify or '')}, signed with {secret}")
         note(f"Source {source.id}: {one_line(source.location)}")
         how = (
             "`footnote refresh --due` or `footnote worker` reads it"
@@ -139,8 +159,7 @@ def remove(source_id: IdArgument) -> int:
     """Take a source's documents out of the index, with their texts, and forget it."""
 
     async def run(intake: Intake) -> int:
-        async with intake.parser_pool() as pool:
-            return await forget_source(intake, pool, await find_source(intake.database, source_id))
+        return await forget_source(intake, await find_source(intake.database, source_id))
 
     note(f"Removed the source and {count(with_intake(run), 'document')}.")
     return 0

@@ -19,20 +19,45 @@ from fastapi import FastAPI
 from retrieval.errors import ConfigurationError
 from service.http.broadcast import BroadcastPolicy
 from service.http.broadcasts import Broadcasts
+from service.http.browsers import is_loopback
+from service.http.denials import Denials
 from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
+from service.http.frames import EventFrames
 from service.http.limits import BodyLimit
+from service.http.mcp.server import McpServer
 from service.http.parts import Parts
 from service.http.patience import Patience
-from service.http.problems import install_problems, problem_in_stream
+from service.http.problems import install_problems, problem_of_job
 from service.http.readiness import ReadinessCheck
-from service.http.routes import answers, ask, documents, health, search
+from service.http.routes import (
+    answers,
+    ask,
+    audited,
+    chat,
+    collections,
+    documents,
+    feedback,
+    health,
+    jobs,
+    mcp,
+    models,
+    revising,
+    search,
+    session,
+    sources,
+    usage,
+)
+from service.http.routes.revising import UPLOADS
 from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
+from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
-from service.wiring import Footnote, open_footnote
+from service.wiring import Footnote, open_audit, open_footnote, open_tokens
+from service.work_policies import work_policy
+from service.working import Reporting, Unwatched, log_refresh, working
 
 MAX_BODY_BYTES = 1024 * 1024
 _DRAIN_S = 30
@@ -48,8 +73,12 @@ def create_app(
     open: Callable[[], AbstractAsyncContextManager[Footnote]],  # noqa: A002  # it opens
     *,
     broadcast_policy: BroadcastPolicy = BroadcastPolicy(),  # noqa: B008  # it is frozen
+    link: OneTimeLink | None = None,
 ) -> FastAPI:
-    """The app. `open` is entered when it starts and left when it stops."""
+    """The app. `open` is entered when it starts and left when it stops.
+
+    link: by which whoever holds the machine signs in; for a service alone that nobody else can reach.
+    """
     metrics = Metrics()
     version = _version()
 
@@ -59,16 +88,23 @@ def create_app(
             open() as footnote,
             Patience() as patience,
             IndexWatch(footnote.database, footnote.store) as watch,
-            Broadcasts(broadcast_policy, describe=problem_in_stream) as broadcasts,
+            open_tokens(footnote.settings) as tokens,
+            open_audit(footnote.settings, footnote.database) as audit,
+            Broadcasts(broadcast_policy, telling=EventFrames()) as broadcasts,
+            McpServer(version=version) as mcp_server,
         ):
             metrics.caches.read = footnote.cache_figures
             app.state.parts = Parts(
                 footnote=footnote,
+                audit=audit,
+                tokens=tokens,
+                link=link,
                 metrics=metrics,
                 figures=Figures(footnote.database, patience),
                 watch=watch,
                 readiness=ReadinessCheck(footnote, patience),
                 broadcasts=broadcasts,
+                mcp=mcp_server.handle,
                 patience=patience,
                 version=version,
             )
@@ -84,11 +120,29 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    for room in (ask, answers, search, documents, health):
+    app.include_router(session.open_router)
+    for room in (
+        session,
+        ask,
+        answers,
+        search,
+        jobs,
+        documents,
+        revising,
+        collections,
+        sources,
+        feedback,
+        usage,
+        audited,
+        chat,
+        models,
+        mcp,
+        health,
+    ):
         app.include_router(room.router)
     install_problems(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
-    app.add_middleware(Envelope, metrics=metrics)  # added last, so outermost
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, except_for=frozenset({UPLOADS}))
+    app.add_middleware(Envelope, metrics=metrics, denials=Denials())  # added last, so outermost
     return app
 
 
@@ -120,11 +174,40 @@ async def _serve(settings: Settings, listener: socket.socket, report: Report) ->
                 greeting += (
                     "\nEvery request needs a key; there is none yet. Make one with: footnote keys create NAME"
                 )
-            await _Server(footnote, greeting, report).serve(sockets=[listener])
+            link = _one_time_link(settings, listener)
+            if link is not None:
+                greeting += (
+                    f"\nIn a browser on this machine, once and within {settings.auth.link_minutes:g} minutes: "
+                    f"{_address(listener)}/#link={link.token}"
+                )
+            async with _working(footnote):
+                await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
     finally:
         signal.signal(signal.SIGTERM, before)
     report("Footnote has stopped.")
+
+
+def _one_time_link(settings: Settings, listener: socket.socket) -> OneTimeLink | None:
+    """The link by which whoever starts a service that only this machine can reach looks at it in a browser."""
+    if not settings.auth.link_minutes or not is_loopback(listener.getsockname()[0]):
+        return None
+    return OneTimeLink(seconds=settings.auth.link_minutes * 60)
+
+
+@asynccontextmanager
+async def _working(footnote: Footnote) -> AsyncIterator[None]:
+    """Workers beside the server, where the settings have them there."""
+    if not footnote.settings.worker.in_serve:
+        yield
+        return
+    settings = footnote.settings
+    async with open_audit(settings, footnote.database) as audit, footnote.parser_pool() as pool:
+        reporting = Reporting(
+            audit=audit, describe=problem_of_job, progress=lambda _: Unwatched(), report=log_refresh
+        )
+        async with working(footnote, pool, work_policy(settings), reporting):
+            yield
 
 
 def _cancel_on_sigterm() -> Any:
@@ -137,8 +220,10 @@ def _cancel_on_sigterm() -> Any:
 class _Server(uvicorn.Server):
     """uvicorn, but it says in a sentence what it does, and SIGTERM is a way to end well (status 0)."""
 
-    def __init__(self, footnote: Footnote, greeting: str, report: Report) -> None:
-        self._app = create_app(lambda: contextlib.nullcontext(footnote))
+    def __init__(
+        self, footnote: Footnote, greeting: str, report: Report, *, link: OneTimeLink | None = None
+    ) -> None:
+        self._app = create_app(lambda: contextlib.nullcontext(footnote), link=link)
         super().__init__(
             uvicorn.Config(
                 self._app,

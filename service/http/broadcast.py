@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from generation.events import AnswerEvent
 from retrieval.errors import FootnoteError, InvalidRequestError
-from service.http.sse import HEARTBEAT, as_data, frame
+from service.http.sse import HEARTBEAT
 
 _POSITION = re.compile(r"[0-9]{1,9}", re.ASCII)
 _FRAMES_AT_ONCE = 64
@@ -42,10 +42,17 @@ class TooManyAnswersError(FootnoteError):
     retryable = True
 
 
-class Describe(Protocol):
-    """Makes the body that tells of an error."""
+class Telling(Protocol):
+    """How what happens is put into frames. `number` counts those of an answer from 1; empty ones are not sent."""
 
-    def __call__(self, error: Exception, *, path: str) -> Mapping[str, Any]: ...
+    def begin(self, answer_id: UUID) -> bytes:
+        """The first frame."""
+
+    def tell(self, event: AnswerEvent, number: int) -> bytes:
+        """What tells of an event."""
+
+    def fail(self, error: Exception, answer_id: UUID, number: int) -> bytes:
+        """The last frame of an answer that went wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +84,17 @@ class Broadcast:
         self,
         owner: UUID,
         *,
+        answer_id: UUID | None = None,
         policy: BroadcastPolicy,
-        describe: Describe,
+        telling: Telling,
         on_end: Callable[[Broadcast], None],
     ) -> None:
-        self.id = uuid4()
+        self.id = answer_id or uuid4()
         self.owner = owner
         self.size = 0
         self.has_ended = False
         self._policy = policy
-        self._describe = describe
+        self._telling = telling
         self._on_end = on_end
         self._frames: list[bytes] = []
         self._news = asyncio.Event()
@@ -96,7 +104,7 @@ class Broadcast:
 
     def begin(self, events: AsyncGenerator[AnswerEvent, None]) -> asyncio.Task[None]:
         """Tell the events; the task is the caller's to wait for."""
-        self._add("started", {"answer_id": str(self.id)})
+        self._add(self._telling.begin(self.id))
         self._task = asyncio.create_task(self._tell(events))
         self._wait_for_listeners()
         return self._task
@@ -147,16 +155,20 @@ class Broadcast:
         try:
             async with aclosing(events):
                 async for event in events:
-                    self._add(event.name, event.as_json())
+                    self._add(self._telling.tell(event, self._number))
         except Exception as error:  # noqa: BLE001  # the outermost handler of these events: listeners are told of it
             self._fail(error)
         else:
             self._end()
 
-    def _add(self, name: str, shape: Mapping[str, Any]) -> None:
-        if self.has_ended:
+    @property
+    def _number(self) -> int:
+        """That of the next frame."""
+        return len(self._frames) + 1
+
+    def _add(self, made: bytes) -> None:
+        if self.has_ended or not made:
             return
-        made = frame(len(self._frames) + 1, name, as_data(shape))
         if self.size + len(made) > self._policy.most_bytes_each:
             self.stop(
                 AnswerTooLongError(
@@ -170,8 +182,7 @@ class Broadcast:
     def _fail(self, error: Exception) -> None:
         """The last event tells what went wrong; it is told whatever room there is."""
         if not self.has_ended:
-            shape = self._describe(error, path=f"/v1/answers/{self.id}")
-            self._keep(frame(len(self._frames) + 1, "error", as_data(shape)))
+            self._keep(self._telling.fail(error, self.id, self._number))
             self._end()
 
     def _keep(self, made: bytes) -> None:

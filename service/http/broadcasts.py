@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -14,8 +15,8 @@ from service.http.broadcast import (
     AnswerStoppedError,
     Broadcast,
     BroadcastPolicy,
-    Describe,
     ServiceStoppingError,
+    Telling,
     TooManyAnswersError,
 )
 
@@ -23,9 +24,9 @@ from service.http.broadcast import (
 class Broadcasts:
     """Owns every answer that is told over a stream. To be entered with `async with`; leaving stops those that run."""
 
-    def __init__(self, policy: BroadcastPolicy, *, describe: Describe) -> None:
+    def __init__(self, policy: BroadcastPolicy, *, telling: Telling) -> None:
         self.policy = policy
-        self._describe = describe
+        self._telling = telling
         self._known: dict[UUID, Broadcast] = {}  # in the order in which they began
         self._expiries: dict[UUID, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -44,8 +45,19 @@ class Broadcasts:
         """How many answers work is done for now."""
         return len(self._tasks)
 
-    def start(self, events: AsyncGenerator[AnswerEvent, None], *, owner: UUID) -> Broadcast:
-        """Tell an answer. Raises `TooManyAnswersError`, `ServiceStoppingError`."""
+    def start(
+        self,
+        events: AsyncGenerator[AnswerEvent, None],
+        *,
+        owner: UUID,
+        answer_id: UUID | None = None,
+        telling: Telling | None = None,
+        grace_s: float | None = None,
+    ) -> Broadcast:
+        """Tell an answer, under an id of the caller's, in a way and with a patience of its own where they are given.
+
+        Raises `TooManyAnswersError`, `ServiceStoppingError`.
+        """
         if self._is_stopping:
             raise ServiceStoppingError("the service is stopping and begins no more answers. Ask again soon.")
         if len(self._tasks) >= self.policy.most_running:
@@ -53,7 +65,14 @@ class Broadcasts:
                 f"{self.policy.most_running} answers are being told, which is as many as may be at once. Ask again "
                 "soon, or without `stream`."
             )
-        broadcast = Broadcast(owner, policy=self.policy, describe=self._describe, on_end=self._ended)
+        policy = self.policy if grace_s is None else replace(self.policy, grace_s=grace_s)
+        broadcast = Broadcast(
+            owner,
+            answer_id=answer_id,
+            policy=policy,
+            telling=telling or self._telling,
+            on_end=self._ended,
+        )
         self._known[broadcast.id] = broadcast
         task = broadcast.begin(events)
         self._tasks.add(task)

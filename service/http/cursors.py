@@ -13,6 +13,8 @@ from uuid import UUID
 from retrieval.errors import FootnoteError
 
 _ID_BYTES = 16
+_ROW_BYTES = 8
+_DIGITS = 9
 
 
 class CursorError(FootnoteError):
@@ -34,6 +36,31 @@ def decode_cursor(cursor: str) -> tuple[str, UUID]:
     if len(raw) <= _ID_BYTES or "\x00" in path:
         raise _broken()
     return path, UUID(bytes=raw[:_ID_BYTES])
+
+
+def encode_row_cursor(row: int) -> str:
+    """The cursor after the row with this number."""
+    return base64.urlsafe_b64encode(row.to_bytes(_ROW_BYTES)).decode().rstrip("=")
+
+
+def decode_row_cursor(cursor: str) -> int:
+    """The number that a cursor stands for. Raises `CursorError`."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise _broken() from exc
+    row = int.from_bytes(raw)
+    if len(raw) != _ROW_BYTES or row >= 2**63:
+        raise _broken()
+    return row
+
+
+def decode_number(cursor: str, *, of: UUID) -> int:
+    """The number that a cursor within one thing stands for. Raises `CursorError`."""
+    text, thing = decode_cursor(cursor)
+    if thing != of or not text.isdecimal() or len(text) > _DIGITS:
+        raise _broken()
+    return int(text)
 
 
 def _broken() -> CursorError:

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.denials import Denials
 from service.http.problems import fault
 from service.http.telemetry import Metrics
 from service.logs import REQUEST_ID
@@ -20,6 +21,7 @@ logger = logging.getLogger("footnote.requests")
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_DENIED = frozenset({401, 403})
 _NO_ROUTE = "(none)"
 # Asked every few seconds by machines: their lines would drown the others.
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
@@ -28,9 +30,10 @@ _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 class Envelope:
     """The outermost layer of the app. Takes a caller's own request id where that is a plain word, else makes one."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, denials: Denials) -> None:
         self._app = app
         self._metrics = metrics
+        self._denials = denials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,6 +72,8 @@ class Envelope:
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         self._metrics.request_ended(route=route, method=scope["method"], status=status, seconds=seconds)
         shown = quote(scope["path"])[:200] if route == _NO_ROUTE else route
+        if status in _DENIED:
+            self._note_denial(scope, status, shown)
         milliseconds = round(seconds * 1000, 1)
         logger.log(
             logging.DEBUG if route in _QUIET else logging.INFO,
@@ -83,4 +88,16 @@ class Envelope:
                 "status": status,
                 "milliseconds": milliseconds,
             },
+        )
+
+    def _note_denial(self, scope: Scope, status: int, shown: str) -> None:
+        """What was mounted beside the routes may deny without saying why."""
+        said = Request(scope).state
+        self._denials.note(
+            method=scope["method"],
+            route=shown,
+            status=status,
+            reason=getattr(said, "problem", "unknown"),
+            prefix=getattr(said, "key_prefix", None),
+            peer=(scope.get("client") or ("unknown",))[0],
         )

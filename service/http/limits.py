@@ -10,15 +10,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class BodyLimit:
     """Refuses to read a request's body beyond `max_bytes`, whether its length was announced or not.
 
+    except_for: requests, by method and path, that have a limit of their own.
+
     The refusal is raised where the body is read, so that a request that is refused for another reason never sees it.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, except_for: frozenset[tuple[str, str]] = frozenset()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._except_for = except_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or (scope["method"], scope["path"]) in self._except_for:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")

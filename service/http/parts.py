@@ -6,24 +6,35 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.types import ASGIApp
 
+from service.auditing import Audit
 from service.http.broadcasts import Broadcasts
 from service.http.patience import Patience
 from service.http.readiness import ReadinessCheck
 from service.http.telemetry import Figures, IndexWatch, Metrics
+from service.sessions import OneTimeLink
+from service.tokens import Tokens
 from service.wiring import Footnote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The built service and what watches over it, for as long as the app runs."""
+    """The built service and what watches over it, for as long as the app runs.
+
+    tokens: of an outside issuer, where one is configured. link: the one-time link of a loopback service.
+    """
 
     footnote: Footnote
+    audit: Audit
+    tokens: Tokens | None
+    link: OneTimeLink | None
     metrics: Metrics
     figures: Figures
     watch: IndexWatch
     readiness: ReadinessCheck
     broadcasts: Broadcasts
+    mcp: ASGIApp
     patience: Patience
     version: str
 

@@ -1,6 +1,8 @@
-"""Problems: the one shape of every error response (RFC 9457, `application/problem+json`).
+"""Problems: the one shape of error responses (RFC 9457, `application/problem+json`).
 
     {"type", "title", "status", "detail", "instance", "request_id", "errors": [{"in", "field", "message"}]}
+
+Where clients of OpenAI's API call, they have the shape of theirs instead (`service.http.chat_errors`).
 
 `type` is what programs tell problems apart by; `errors` is there for requests of the wrong shape alone.
 """
@@ -38,14 +40,30 @@ from retrieval.errors import (
     ModelError,
     NotFoundError,
 )
+from service.answering_jobs import JobInterruptedError, OwnerGoneError
+from service.collections import AlreadyThereError, StillInUseError
 from service.http.broadcast import (
     AnswerStoppedError,
     AnswerTooLongError,
     ServiceStoppingError,
     TooManyAnswersError,
 )
+from service.http.chat_errors import chat_error, chat_status, speaks_openai
 from service.http.cursors import CursorError
+from service.http.refusals import (
+    ChangedMeanwhileError,
+    FormBrokenError,
+    FormTooLargeError,
+    NotAFormError,
+    SameKeyOtherRequestError,
+    SlowSenderError,
+    StillAtWorkError,
+)
+from service.jobs import JobConflictError, JobGoneError, TooManyJobsError
 from service.logs import REQUEST_ID
+from service.signing_keys import IssuerUnavailableError
+from service.tokens import TokenRefusedError
+from service.uploads import NoRoomError, WrongFileError
 
 logger = logging.getLogger("footnote.problems")
 
@@ -63,6 +81,8 @@ _MESSAGES = MappingProxyType(
         "model_type": "a JSON object is required",
         "model_attributes_type": "a JSON object is required",
         "string_unicode": "it holds half of a character",
+        "date_from_datetime_parsing": "give a day, as in 2026-01-31",
+        "date_parsing": "give a day, as in 2026-01-31",
     }
 )
 _RETRY = MappingProxyType({"Retry-After": "5"})
@@ -74,6 +94,18 @@ class KeyMissingError(FootnoteError):
 
 class KeyRefusedError(FootnoteError):
     """A request came with a key that is not in force."""
+
+
+class RoleLackingError(FootnoteError):
+    """A caller is known, but their role does not allow what they ask for."""
+
+
+class LinkRefusedError(FootnoteError):
+    """The secret of a one-time link is wrong, was used, or came too late or from elsewhere."""
+
+
+class CrossOriginError(FootnoteError):
+    """A request with a session's cookie does not come from a page of the service's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +134,59 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
             title="The key is not in force",
             headers={"WWW-Authenticate": 'Bearer realm="footnote", error="invalid_token"'},
         ),
+        TokenRefusedError: Kind(
+            status=401,
+            name="token-refused",
+            title="The token is not accepted",
+            headers={"WWW-Authenticate": 'Bearer realm="footnote", error="invalid_token"'},
+        ),
+        LinkRefusedError: Kind(
+            status=401,
+            name="link-refused",
+            title="The link is not accepted",
+            headers={"WWW-Authenticate": 'Bearer realm="footnote"'},
+        ),
+        CrossOriginError: Kind(
+            status=403, name="cross-origin", title="The request does not come from a page of this service"
+        ),
+        IssuerUnavailableError: Kind(
+            status=503, name="issuer-unavailable", title="The tokens' issuer is away", headers=_RETRY
+        ),
+        RoleLackingError: Kind(status=403, name="role-lacking", title="The role does not allow it"),
         OutsideNotAllowedError: Kind(
             status=403, name="outside-not-allowed", title="The passages may not leave the house"
         ),
         NotFoundError: Kind(status=404, name="not-found", title="There is no such thing"),
         ErasedError: Kind(status=410, name="erased", title="The document was deleted"),
         AnswerStoppedError: Kind(status=409, name="answer-stopped", title="The answer was stopped"),
+        AlreadyThereError: Kind(status=409, name="already-there", title="There is one already"),
+        StillInUseError: Kind(status=409, name="still-in-use", title="It is still in use"),
+        StillAtWorkError: Kind(
+            status=409, name="still-at-work", title="The same request is still at work", headers=_RETRY
+        ),
+        ChangedMeanwhileError: Kind(
+            status=412, name="changed-meanwhile", title="It has changed in the meantime"
+        ),
+        FormBrokenError: Kind(status=400, name="broken-form", title="The body is not a form"),
+        SlowSenderError: Kind(status=408, name="too-slow", title="The body came too slowly"),
+        FormTooLargeError: Kind(status=413, name="too-large", title="The body is too large"),
+        NotAFormError: Kind(status=415, name="not-a-form", title="The body was not sent as a form"),
+        WrongFileError: Kind(status=415, name="wrong-file", title="The file could not be taken in"),
+        SameKeyOtherRequestError: Kind(
+            status=422, name="idempotency-key-reused", title="The Idempotency-Key belongs to another request"
+        ),
+        NoRoomError: Kind(status=507, name="no-room", title="There is no room for it", headers=_RETRY),
+        JobConflictError: Kind(
+            status=409, name="idempotency-conflict", title="The idempotency key was used before"
+        ),
+        JobGoneError: Kind(status=410, name="job-gone", title="What the job held is gone"),
+        TooManyJobsError: Kind(
+            status=429, name="too-many-jobs", title="Too many jobs are open", headers=_RETRY
+        ),
+        OwnerGoneError: Kind(status=403, name="owner-gone", title="The key is no longer in force"),
+        JobInterruptedError: Kind(
+            status=500, name="job-interrupted", title="The job was interrupted again and again"
+        ),
         InvalidRequestError: Kind(status=422, name="invalid-request", title="The request cannot be met"),
         ConfigurationError: Kind(
             status=500, name="misconfigured", title="The service is not configured rightly"
@@ -185,8 +264,17 @@ def problem(
     errors: Sequence[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that tells of a problem."""
-    content = _shape(kind, detail, path=request.scope["path"])
+    """The response that tells of a problem, in the shape that the address's clients read."""
+    request.state.problem = kind.name  # for whoever logs that the request was denied
+    path = request.scope["path"]
+    if speaks_openai(path):
+        param = errors[0]["field"] if errors else None
+        return JSONResponse(
+            chat_error(status=kind.status, name=kind.name, message=detail, param=param or None),
+            status_code=chat_status(kind.status),
+            headers={**kind.headers, **(headers or {})},
+        )
+    content = _shape(kind, detail, path=path)
     if errors:
         content["errors"] = list(errors)
     return JSONResponse(
@@ -213,6 +301,11 @@ def problem_in_stream(error: Exception, *, path: str) -> dict[str, Any]:
         return _shape(kind, kind.detail or str(error), path=path)
     logger.error("a fault that nobody foresaw, in the middle of an answer", exc_info=error)
     return _shape(_FAULT, _FAULT.detail or "", path=path)
+
+
+def problem_of_job(error: Exception, path: str) -> dict[str, Any]:
+    """What the owner of a job is told of why it failed."""
+    return problem_in_stream(error, path=path)
 
 
 def fault(request: Request) -> Response:

@@ -6,9 +6,17 @@ Where search itself checks a bound and says in a sentence what is wrong, the bou
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from generation.rewriting import Turn
@@ -49,13 +57,13 @@ def _time(value: object) -> datetime:
 Time = Annotated[datetime, BeforeValidator(_time)]
 
 
-class _Request(BaseModel):
+class StrictRequest(BaseModel):
     """Unknown fields and wrong types are refused: a slip of the pen must not pass for a request."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class FiltersBody(_Request):
+class FiltersBody(StrictRequest):
     """Which documents to look at: those that fit every part. What is left out or empty narrows nothing."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_FILTERS]})
@@ -101,7 +109,7 @@ class FiltersBody(_Request):
         )
 
 
-class TurnBody(_Request):
+class TurnBody(StrictRequest):
     """An earlier question of the conversation, and the answer it got."""
 
     question: Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS)]
@@ -111,7 +119,7 @@ class TurnBody(_Request):
         return Turn(question=self.question, answer=self.answer)
 
 
-class _SearchRequest(_Request):
+class _SearchRequest(StrictRequest):
     """What searching and asking have in common."""
 
     collection: CollectionName = "default"
@@ -132,7 +140,21 @@ class _SearchRequest(_Request):
         return NO_FILTERS if self.filters is None else self.filters.filters()
 
 
-class AskRequest(_SearchRequest):
+class QuestionRequest(_SearchRequest):
+    """What asking now and asking for later have in common."""
+
+    question: Annotated[str, _Question]
+    turns: Annotated[
+        list[TurnBody],
+        Field(
+            max_length=MAX_TURNS,
+            description="The conversation so far, oldest first, of which the last few count. A language model makes "
+            "the question stand alone; without one it is taken as it is.",
+        ),
+    ] = []
+
+
+class AskRequest(QuestionRequest):
     """A question."""
 
     model_config = ConfigDict(
@@ -151,15 +173,6 @@ class AskRequest(_SearchRequest):
         }
     )
 
-    question: Annotated[str, _Question]
-    turns: Annotated[
-        list[TurnBody],
-        Field(
-            max_length=MAX_TURNS,
-            description="The conversation so far, oldest first, of which the last few count. A language model makes "
-            "the question stand alone; without one it is taken as it is.",
-        ),
-    ] = []
     stream: Annotated[
         bool,
         Field(description="Whether the answer is told as it comes about, as server-sent events."),
@@ -184,16 +197,47 @@ class SearchRequest(_SearchRequest):
     ] = False
 
 
+Cursor = Annotated[
+    str | None, Field(max_length=10_000, description="`next` of the page before; none for the first.")
+]
+PageSize = Annotated[int, Field(ge=1, le=500, description="How many entries a page has at most.")]
+
+
+class PageQuery(BaseModel):
+    """Which page of a list to show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cursor: Cursor = None
+    limit: PageSize = 100
+
+
 class DocumentsQuery(BaseModel):
     """Which documents to list."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     collection: CollectionName = "default"
-    cursor: Annotated[
-        str | None, Field(max_length=10_000, description="`next` of the page before; none for the first.")
+    path: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=MAX_PATH_CHARACTERS)]],
+        Field(
+            max_length=MAX_PATHS,
+            description="Globs as in the filters of a search, of which one has to fit: `docs/`, `*.pdf`.",
+        ),
+    ] = []
+    media_type: Annotated[
+        list[str],
+        Field(max_length=MAX_MEDIA_TYPES, description="`application/pdf`, or a family as in `text/*`."),
+    ] = []
+    status: Annotated[
+        Literal["indexed", "pending", "failed", "skipped", "removed", "any"] | None,
+        Field(
+            description="Only what became this of its file; `any` for all. Without it: the documents that answers come "
+            "from, also where a newer file of one is pending or has failed."
+        ),
     ] = None
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Cursor = None
+    limit: PageSize = 100
 
 
 class RevisionQuery(BaseModel):
@@ -205,3 +249,44 @@ class RevisionQuery(BaseModel):
         int | None,
         Field(ge=1, le=2_147_483_647, description="A citation's `revision`; without it the newest."),
     ] = None
+
+
+class SessionRequest(StrictRequest):
+    """Whom to sign in: by a key, or by the secret of the one-time link."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"key": "fn_x8Kq2LmZ_…"},
+                {"link": "Jd0yX2o…"},
+            ],
+            "oneOf": [{"required": ["key"]}, {"required": ["link"]}],
+        }
+    )
+
+    key: Annotated[str | None, Field(max_length=200, description="An API key.")] = None
+    link: Annotated[
+        str | None,
+        Field(
+            max_length=200, description="What follows `#link=` in the address that `footnote serve` prints."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SessionRequest:
+        if (self.key is None) == (self.link is None):
+            raise PydanticCustomError("one_of_both", "give either `key` or `link`")
+        return self
+
+
+class AuditQuery(BaseModel):
+    """Which rows of the audit to list, newest first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: Annotated[Time | None, Field(description="Rows from then on.")] = None
+    caller: Annotated[UUID | None, Field(description="Of this caller: a key's id.")] = None
+    cursor: Annotated[
+        str | None, Field(max_length=100, description="`next` of the page before; none for the first.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 100

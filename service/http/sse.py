@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 
 from starlette.responses import Response
@@ -42,9 +43,16 @@ def frame(number: int, name: str, data: bytes) -> bytes:
 class EventStream(Response):
     """Sends frames as they come. A listener who leaves, or takes nothing for `send_timeout_s`, is let go."""
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], *, send_timeout_s: float) -> None:
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        *,
+        send_timeout_s: float,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.raw_headers = [*_HEADERS]
+        self.headers.update(headers)
         self._frames = frames
         self._send_timeout_s = send_timeout_s
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ from retrieval.database import Database
 from retrieval.errors import DatabaseUnavailableError, FootnoteError
 from retrieval.kept import KeptFigures
 from retrieval.reconciling import Finding, IndexCounts, check_collection, check_strays
+from retrieval.records import Scope
 from retrieval.stores import VectorStore
 from service.http.patience import Patience
 from service.http.recent import Recent
@@ -47,13 +49,31 @@ class CollectionSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What the doctor's quick look found. `ended_at` is in seconds since 1970."""
+    """What the doctor's quick look found. `ended_at` is in seconds since 1970.
+
+    failed_files: None where whoever looks may not know of all collections.
+    """
 
     counts: Mapping[str, IndexCounts]
     findings: Sequence[Finding]
-    failed_files: int
+    failed_files: int | None
     seconds: float
     ended_at: float
+
+    def of(self, scope: Scope) -> Inspection:
+        """What of it is about collections that exist for a caller."""
+        if scope.collections is None:
+            return self
+        return replace(
+            self,
+            counts={name: counts for name, counts in self.counts.items() if scope.has_collection(name)},
+            findings=[
+                finding
+                for finding in self.findings
+                if finding.collection is not None and scope.has_collection(finding.collection)
+            ],
+            failed_files=None,
+        )
 
 
 class Metrics:
@@ -94,6 +114,9 @@ class Metrics:
             "footnote_unsupported_sentences",
             "Sentences left out of answers because no source supports them.",
             registry=self.registry,
+        )
+        self._feedback = Counter(
+            "footnote_feedback", "What callers thought of answers.", ("rating",), registry=self.registry
         )
         self._database_up = Gauge(
             "footnote_database_up", "Whether the database answered the last scrape.", registry=self.registry
@@ -141,6 +164,9 @@ class Metrics:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route, method).observe(seconds)
 
+    def feedback_given(self, rating: str) -> None:
+        self._feedback.labels(rating).inc()
+
     def answered(self, status: str, *, dropped: int) -> None:
         self._answers.labels(status).inc()
         self._dropped.inc(dropped)
@@ -167,7 +193,8 @@ class Metrics:
         for finding in inspection.findings:
             if not finding.is_notice:
                 self._findings.labels(finding.collection or "", finding.kind).set(finding.count)
-        self._failed_files.set(inspection.failed_files)
+        failed = inspection.failed_files
+        self._failed_files.set(math.nan if failed is None else failed)
         self._inspected.set(inspection.ended_at)
         self._inspection_seconds.set(inspection.seconds)
 

@@ -11,10 +11,11 @@ RETURNING id, collection_id, kind, location, include, exclude, readers, metadata
 -- name: sources
 -- All sources with their collection, schedule and last run; but for evaluation sets, which have no files to be looked for.
 SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.metadata, s.schedule, s.device,
-       s.next_due, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
+       s.next_due, s.upload_layer, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
        (SELECT count(*) FROM documents AS d WHERE d.source_id = s.id AND d.current_revision IS NOT NULL) AS documents
 FROM sources AS s JOIN collections AS c ON c.id = s.collection_id
 WHERE (%(collection)s::text IS NULL OR c.name = %(collection)s) AND s.location NOT LIKE 'evaluation:%%'
+  AND (%(source_id)s::uuid IS NULL OR s.id = %(source_id)s)
 ORDER BY c.name, s.location
 
 -- name: adopt_documents
@@ -32,16 +33,18 @@ UPDATE documents SET size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s
 WHERE id = %(document_id)s AND content_hash = %(content_hash)s
 
 -- name: documents_with_other_readers
--- A source's documents whose readers are not their source's.
-SELECT id, readers, current_revision IS NULL AS is_removed FROM documents WHERE source_id = %(source_id)s AND readers <> %(readers)s::text[]
+-- A source's documents whose readers are not those that they should have: their own, else their source's.
+SELECT id, readers, own_readers, coalesce(own_readers, %(readers)s::text[]) AS wanted, current_revision IS NULL AS is_removed
+FROM documents WHERE source_id = %(source_id)s AND readers <> coalesce(own_readers, %(readers)s::text[])
 
 -- name: documents_with_other_metadata
--- A source's documents whose metadata are not their source's.
-SELECT id FROM documents WHERE source_id = %(source_id)s AND metadata <> %(metadata)s::jsonb ORDER BY id
+-- A source's documents whose metadata are not those that they should have: their own, else their source's.
+SELECT id FROM documents WHERE source_id = %(source_id)s AND metadata <> coalesce(own_metadata, %(metadata)s::jsonb) ORDER BY id
 
 -- name: set_metadata
--- What is said of documents. Held in the order of their ids, as all do that hold several.
-UPDATE documents SET metadata = %(metadata)s
+-- What is said of documents, but for those of which something of their own is. Held in the order of their ids, as all do
+-- that hold several.
+UPDATE documents SET metadata = coalesce(own_metadata, %(metadata)s)
 WHERE id IN (SELECT id FROM documents WHERE id = ANY(%(document_ids)s::uuid[]) ORDER BY id FOR UPDATE)
 
 -- name: note_device
@@ -56,9 +59,9 @@ WHERE d.source_id = %(source_id)s AND d.id = ANY(%(ids)s::uuid[])
 ORDER BY d.id FOR UPDATE OF d
 
 -- name: current_at
--- Which of these paths have a document now.
+-- Which of these paths have a document now, or are to have one that was uploaded.
 SELECT path, id FROM documents
-WHERE source_id = %(source_id)s AND path = ANY(%(paths)s::text[]) AND current_revision IS NOT NULL
+WHERE source_id = %(source_id)s AND path = ANY(%(paths)s::text[]) AND (current_revision IS NOT NULL OR removed_at IS NULL)
 
 -- name: step_aside
 -- A document that was removed makes room at its old path; citations find it by its id.
@@ -92,26 +95,10 @@ UPDATE sources SET schedule = %(schedule)s, next_due = %(next_due)s WHERE id = %
 -- A source with everything that came from it; its documents have been taken out of the index before.
 DELETE FROM sources WHERE id = %(source_id)s
 
--- name: claim_due
--- Take the source that has been due for longest, unless another worker holds it.
-UPDATE sources SET lease_owner = %(owner)s, lease_until = now() + make_interval(secs => %(lease_s)s)
-WHERE id = (
-    SELECT id FROM sources
-    WHERE schedule IS NOT NULL AND next_due <= now() AND (lease_until IS NULL OR lease_until < now())
-    ORDER BY next_due LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, collection_id, kind, location, include, exclude, readers, metadata, schedule, device,
-          (SELECT name FROM collections AS c WHERE c.id = collection_id) AS collection
+-- name: want
+-- Somebody wants a source refreshed: it is due from now on, whatever its schedule.
+UPDATE sources SET next_due = clock_timestamp() WHERE id = %(source_id)s
 
--- name: renew_lease
--- Still at work on a source.
-UPDATE sources SET lease_until = now() + make_interval(secs => %(lease_s)s) WHERE id = %(source_id)s AND lease_owner = %(owner)s
-
--- name: release
--- Done with a source: when it is due again, unless it was given another schedule in between.
-UPDATE sources SET lease_owner = NULL, lease_until = NULL,
-                   next_due = CASE WHEN schedule = %(schedule)s THEN %(next_due)s ELSE next_due END
-WHERE id = %(source_id)s AND lease_owner = %(owner)s
-
--- name: give_back
--- Stopped in mid-work: the source is still due, for anyone.
-UPDATE sources SET lease_owner = NULL, lease_until = NULL WHERE id = %(source_id)s AND lease_owner = %(owner)s
+-- name: has_readable
+-- Whether a source has a document that the caller may read.
+SELECT d.id FROM documents AS d WHERE d.source_id = %(source_id)s AND d.readers && %(principals)s::text[] LIMIT 1

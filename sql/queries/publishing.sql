@@ -9,7 +9,7 @@ INSERT INTO documents AS d (collection_id, source_id, path, media_type, readers,
 VALUES (%(collection_id)s, %(source_id)s, %(path)s, %(media_type)s, %(readers)s, %(metadata)s, %(content_hash)s, %(size_bytes)s, %(mtime_ns)s,
         %(recipe)s)
 ON CONFLICT (source_id, path) DO UPDATE SET path = d.path
-RETURNING id, current_revision, content_hash, recipe, readers
+RETURNING id, current_revision, content_hash, recipe, readers, own_readers, own_metadata
 
 -- name: stored_chunks
 -- The chunks that the document at a path of a source has now.

@@ -42,9 +42,11 @@ UPDATE documents SET current_revision = NULL, removed_at = now(), updated_at = n
 
 -- name: erase_document
 -- A document with all of its revisions. Whoever could read it is told that it was there: a citation to it is answered
--- with "gone".
-WITH erased AS (DELETE FROM documents WHERE id = %(document_id)s RETURNING id, readers)
-INSERT INTO erased_documents (id, readers) SELECT id, readers FROM erased ON CONFLICT DO NOTHING
+-- with "gone". What is remembered of its file, which may be for fewer than its source's readers, goes with it.
+WITH erased AS (DELETE FROM documents WHERE id = %(document_id)s RETURNING id, readers, collection_id, source_id, path),
+forgotten AS (DELETE FROM ingest_failures AS f USING erased AS e WHERE f.source_id = e.source_id AND f.path = e.path)
+INSERT INTO erased_documents (id, readers, collection)
+SELECT e.id, e.readers, c.name FROM erased AS e JOIN collections AS c ON c.id = e.collection_id ON CONFLICT DO NOTHING
 
 -- name: purge_revisions
 -- Texts whose retention has ended.
@@ -53,5 +55,13 @@ DELETE FROM revisions WHERE superseded_at < now() - make_interval(days => %(rete
 -- name: purge_documents
 -- Removed documents without a text left. A file that comes back later is a new document, whose revisions count from 1:
 -- under the old id, a citation to an old revision 1 would be answered with the new one's text.
-DELETE FROM documents AS d
-WHERE d.removed_at IS NOT NULL AND NOT EXISTS (SELECT FROM revisions AS r WHERE r.document_id = d.id)
+-- What was said of one alone is kept at its path under a new id, so that a file that comes back is not opened to more.
+WITH gone AS (
+    DELETE FROM documents AS d
+    WHERE d.removed_at IS NOT NULL AND NOT EXISTS (SELECT FROM revisions AS r WHERE r.document_id = d.id)
+      AND (d.own_readers IS NULL OR d.recipe <> '')
+    RETURNING collection_id, source_id, path, media_type, readers, own_readers, metadata, own_metadata, removed_at)
+INSERT INTO documents (collection_id, source_id, path, media_type, readers, own_readers, metadata, own_metadata, removed_at,
+                       content_hash, size_bytes, mtime_ns, recipe)
+SELECT collection_id, source_id, path, media_type, readers, own_readers, metadata, own_metadata, removed_at, ''::bytea, -1, 0, ''
+FROM gone WHERE own_readers IS NOT NULL

@@ -14,10 +14,11 @@ from uuid import UUID
 from retrieval.database import Database, query
 from retrieval.publishing import RevisionDraft
 from retrieval.readers import set_readers
-from retrieval.records import PUBLIC
+from retrieval.records import PUBLIC, Scope
 from retrieval.removing import delete_chunks, erase_document, remove_document, stored_chunks
 from retrieval.segments import SegmentPolicy, merge_segments
 from retrieval.stores import VectorStore
+from service.identity import Role
 from tests.retrieval.corpus import BagOfWords, Corpus, make_corpus
 
 PRINCIPALS = ("user:ann", "user:bob", "group:hr", "group:sales", PUBLIC)
@@ -27,7 +28,11 @@ CALLERS: Mapping[str, tuple[str, ...]] = {
     "bob": ("user:bob", "group:sales"),
     "hr": ("group:hr", "user:carl"),
     "all": ("user:ann", "user:bob", "group:hr", "group:sales"),
+    "clerk": ("user:ann", "group:hr", "group:sales"),
 }
+# A role makes nothing readable; a key with collections knows of no others.
+ROLES: Mapping[str, Role] = {"bob": "editor", "hr": "admin", "clerk": "editor"}
+KEPT_TO: Mapping[str, tuple[str, ...]] = {"clerk": ("default", "nowhere")}
 COLLECTIONS = ("default", "reports", "merger")
 # Words that all documents share, so that what is hidden would weigh on what is seen.
 SHARED = ("budget", "office", "contract", "travel", "salary", "garden", "server", "meeting")
@@ -52,23 +57,26 @@ class Life:
     removed: bool = False
     erased: bool = False
 
-    def visible_to(self, principals: frozenset[str]) -> bool:
-        return bool(self.readers & principals)
+    def visible_to(self, scope: Scope) -> bool:
+        principals = scope.principals or frozenset()
+        exists = scope.collections is None or self.collection in scope.collections
+        return exists and bool(self.readers & principals)
 
-    def readable_revisions(self, principals: frozenset[str]) -> set[int]:
-        if not self.visible_to(principals) or self.erased:
+    def readable_revisions(self, scope: Scope) -> set[int]:
+        if not self.visible_to(scope) or self.erased:
             return set()
+        principals = scope.principals or frozenset()
         return {
             number
             for number in range(1, len(self.texts) + 1)
             if self.last_readers.get(number, self.readers) & principals
         }
 
-    def secrets_from(self, principals: frozenset[str]) -> Iterator[str]:
+    def secrets_from(self, scope: Scope) -> Iterator[str]:
         """Words that may not be told to a caller: of the document, or of its texts that are not for them."""
-        readable = self.readable_revisions(principals)
+        readable = self.readable_revisions(scope)
         yield from (mark for number, mark in enumerate(self.marks, start=1) if number not in readable)
-        if not self.visible_to(principals) or self.erased:
+        if not self.visible_to(scope) or self.erased:
             yield self.path
 
 
@@ -94,13 +102,22 @@ class World:
 
     async def happen(self, times: int) -> None:
         """Let something happen, mostly publishing, so many times."""
-        events = (self._add, self._edit, self._regrant, self._remove, self._erase, self._merge)
+        events = (
+            self._add,
+            self._edit,
+            self._regrant,
+            self._remove,
+            self._erase,
+            self._merge,
+            self._fail,
+        )
         for _ in range(times):
-            await self.chance.choices(events, weights=(8, 6, 4, 2, 1, 1))[0]()
+            await self.chance.choices(events, weights=(8, 6, 4, 2, 1, 1, 2))[0]()
 
     async def end_some(self) -> None:
         """See to it that something was mended, removed and erased that not everybody could read."""
-        for event in (self._edit, self._edit, self._remove, self._erase, self._erase):
+        events = (self._edit, self._edit, self._remove, self._fail, self._fail, self._erase, self._erase)
+        for event in events:
             await event()
 
     def alive(self) -> list[Life]:
@@ -109,19 +126,26 @@ class World:
     def remembered(self) -> list[Life]:
         return [life for life in self.lives if not life.erased]
 
-    def secrets_from(self, principals: frozenset[str]) -> list[str]:
+    def secrets_from(self, scope: Scope) -> list[str]:
         """All words that may not be told to a caller."""
-        return [word for life in self.lives for word in life.secrets_from(principals)]
+        return [word for life in self.lives for word in life.secrets_from(scope)]
 
-    async def forget_unseen(self, database: Database, principals: frozenset[str]) -> None:
+    async def forget_unseen(self, database: Database, scope: Scope) -> None:
         """Make a copy of this world the one that a caller may know of: nothing else has ever been in it."""
+        held = "SELECT DISTINCT collection_id AS id FROM documents"
+        before = [row["id"] for row in await database.fetch_all(held)]
         for life in self.lives:
-            about = {"id": life.id, "readable": sorted(life.readable_revisions(principals))}
-            if life.erased and not life.visible_to(principals):
+            about = {"id": life.id, "readable": sorted(life.readable_revisions(scope))}
+            if life.erased and not life.visible_to(scope):
                 await database.execute("DELETE FROM erased_documents WHERE id = %(id)s", about)
-            elif not life.visible_to(principals):
+            elif not life.visible_to(scope):
                 async with database.transaction() as connection:
                     await delete_chunks(connection, [*(await stored_chunks(connection, life.id)).values()])
+                    await connection.execute(
+                        "DELETE FROM ingest_failures AS f USING documents AS d"
+                        " WHERE d.id = %(id)s AND (f.source_id, f.path) = (d.source_id, d.path)",
+                        about,
+                    )
                     await connection.execute("DELETE FROM documents WHERE id = %(id)s", about)
             elif not life.erased:
                 await database.execute(
@@ -129,8 +153,9 @@ class World:
                     about,
                 )
         await database.execute(
-            "DELETE FROM collections AS c WHERE NOT EXISTS"
-            " (SELECT FROM documents AS d WHERE d.collection_id = c.id)"
+            "DELETE FROM collections AS c WHERE c.id = ANY(%(before)s) AND NOT EXISTS"
+            " (SELECT FROM documents AS d WHERE d.collection_id = c.id)",
+            {"before": before},
         )
 
     async def _add(self) -> None:
@@ -200,6 +225,18 @@ class World:
         life = self.chance.choice(there)
         await erase_document(self.database, self.store, self.corpora[life.collection].index, life.id)
         life.erased = True
+
+    async def _fail(self) -> None:
+        """A document's file changed and could not be taken in; its path and the reason are for its readers alone."""
+        if not (there := self.remembered()):
+            return
+        life = self.chance.choice(there)
+        await self.database.execute(
+            "INSERT INTO ingest_failures (source_id, path, error, retryable, size_bytes, mtime_ns)"
+            " SELECT source_id, path, path || ' is broken', false, 1, 1 FROM documents WHERE id = %(id)s"
+            " ON CONFLICT DO NOTHING",
+            {"id": life.id},
+        )
 
     async def _merge(self) -> None:
         for corpus in self.corpora.values():

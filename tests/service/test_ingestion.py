@@ -219,8 +219,7 @@ async def test_readers_decide_who_is_answered(footnote: Footnote, folder: Path) 
 async def test_a_removed_source_answers_no_more(footnote: Footnote, folder: Path) -> None:
     await ingest(footnote, folder)
     [state] = await list_sources(footnote.database)
-    async with footnote.parser_pool() as pool:
-        assert await forget_source(footnote, pool, state) == 2
+    assert await forget_source(footnote, state) == 2
     assert await paths(footnote) == []
     with pytest.raises(NotFoundError):
         await find_source(footnote.database, state.source.id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from retrieval.database import Database
 from retrieval.errors import InvalidRequestError, NotFoundError
+from retrieval.records import Scope
 from service.keys import create_key, list_keys, revoke_key, verify_key
 
 
@@ -99,3 +103,65 @@ class _NoDatabase(Database):
 @given(st.text())
 async def test_what_does_not_look_like_a_key_is_refused_without_asking_the_database(text: str) -> None:
     assert await verify_key(_NoDatabase(), text) is None
+
+
+async def test_a_key_has_the_role_collections_and_end_that_it_was_made_with(database: Database) -> None:
+    end = datetime.now(UTC) + timedelta(days=90)
+    created = await create_key(
+        database,
+        name="one",
+        principals=["user:ann"],
+        role="editor",
+        collections=["hr", "law", "hr"],
+        expires_at=end,
+    )
+    key = await verify_key(database, created.key)
+    assert key is not None
+    assert (key.role, key.collections, key.expires_at) == ("editor", ("hr", "law"), end)
+    assert key.scope == Scope.of(["user:ann"], collections=["hr", "law"])
+    assert await list_keys(database) == [replace(key, last_used=(await list_keys(database))[0].last_used)]
+
+
+async def test_a_key_made_without_them_reads_everywhere_and_for_ever(database: Database) -> None:
+    created = await create_key(database, name="one", principals=[])
+    key = await verify_key(database, created.key)
+    assert key is not None
+    assert (key.role, key.collections, key.expires_at) == ("reader", None, None)
+
+
+async def test_a_key_is_refused_once_it_has_ended_and_stays_listed(database: Database) -> None:
+    created = await create_key(
+        database, name="one", principals=[], expires_at=datetime.now(UTC) + timedelta(hours=1)
+    )
+    assert await verify_key(database, created.key) is not None
+    await database.execute("UPDATE api_keys SET expires_at = now()")
+    assert await verify_key(database, created.key) is None
+    assert [key.id for key in await list_keys(database)] == [created.id]
+
+
+async def test_the_release_before_does_not_know_keys_with_limits_that_it_would_not_keep(
+    database: Database,
+) -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    plain = await create_key(database, name="plain", principals=[], role="admin")
+    limited = [
+        await create_key(database, name="ends", principals=[], expires_at=end),
+        await create_key(database, name="scoped", principals=[], collections=["hr"]),
+    ]
+    hashes = {
+        row["id"]: bytes(row["secret_hash"]) for row in await database.fetch_all("SELECT * FROM api_keys")
+    }
+    assert hashes[plain.id] == sha256(plain.key.encode()).digest()
+    for key in limited:
+        assert hashes[key.id] != sha256(key.key.encode()).digest()
+        assert await verify_key(database, key.key) is not None
+
+
+async def test_a_key_that_would_open_nothing_is_refused() -> None:
+    database = _NoDatabase()
+    with pytest.raises(InvalidRequestError, match="opens nothing"):
+        await create_key(database, name="one", principals=[], collections=[])
+    with pytest.raises(InvalidRequestError, match="cannot be the name of a collection"):
+        await create_key(database, name="one", principals=[], collections=["No Such"])
+    with pytest.raises(InvalidRequestError, match="before it was made"):
+        await create_key(database, name="one", principals=[], expires_at=datetime(2020, 1, 1, tzinfo=UTC))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from uuid import uuid4
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from generation.answer import whole
-from generation.events import AnswerEvent, Done
-from service.http.auth import CallersKey, keyed_router
+from service.http.answering import counted
+from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.describing import ALWAYS, WITH_BODY, answered, problems
-from service.http.parts import Parts, PartsOf
+from service.http.parts import PartsOf
 from service.http.presence import nobody_there, while_there
 from service.http.requests import AskRequest
 from service.http.responses import AnswerBody
@@ -21,46 +21,41 @@ from service.specs import passage_policy
 
 router = keyed_router("answers")
 
+ANSWER_HEADER = "Footnote-Answer"
+"""The id of an answer, by which feedback is given to it."""
+
 
 @router.post(
     "/v1/ask",
     summary="Ask a question",
     response_model=AnswerBody,
-    responses={200: answered(), **problems(*ALWAYS, *WITH_BODY, 403, 404, 502, 504)},
+    responses={200: answered(), **problems(*ALWAYS, *WITH_BODY, 404, 502, 504)},
 )
-async def ask(asked: AskRequest, request: Request, parts: PartsOf, key: CallersKey) -> Response:
+async def ask(
+    asked: AskRequest, request: Request, parts: PartsOf, key: CallersKey, desk: CallersDesk
+) -> Response:
     """Answer a question from a collection. One that the collection does not answer is refused, with status 200.
 
     With `stream`, what is wrong with the question is still a problem with its status; what goes wrong afterwards is an
     `error` event. Whoever leaves without `stream` has the work for the answer cancelled.
     """
-    footnote = parts.footnote
-    question = await footnote.prepare(
+    question = await desk.prepare(
         asked.collection,
         asked.question,
         k=asked.k,
-        scope=key.scope,
         filters=asked.chosen(),
-        passages=passage_policy(footnote.settings, max_per_document=asked.max_per_document),
+        passages=passage_policy(parts.footnote.settings, max_per_document=asked.max_per_document),
         turns=[turn.turn() for turn in asked.turns],
     )
-    events = _counted(footnote.answer(question), parts)
+    answer_id = uuid4()
+    events = counted(desk.answer(question, answer_id=answer_id), parts)
     if asked.stream:
-        broadcast = parts.broadcasts.start(events, owner=key.id)
+        broadcast = parts.broadcasts.start(events, owner=key.id, answer_id=answer_id)
         return EventStream(broadcast.listen(0), send_timeout_s=parts.broadcasts.policy.send_timeout_s)
     async with aclosing(events):
         answer = await while_there(request, whole(events))
     if answer is None:
         return nobody_there()
-    return Response(as_data(answer.as_json()), media_type="application/json")
-
-
-async def _counted(
-    events: AsyncGenerator[AnswerEvent, None], parts: Parts
-) -> AsyncGenerator[AnswerEvent, None]:
-    """The same events; a whole answer is counted."""
-    async with aclosing(events):
-        async for event in events:
-            if isinstance(event, Done):
-                parts.metrics.answered(event.answer.status, dropped=event.answer.dropped)
-            yield event
+    return Response(
+        as_data(answer.as_json()), media_type="application/json", headers={ANSWER_HEADER: str(answer_id)}
+    )

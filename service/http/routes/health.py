@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from retrieval.errors import DatabaseUnavailableError
+from retrieval.records import Scope
 from service.http.auth import authenticate
+from service.http.browsers import COOKIE
 from service.http.describing import problems
 from service.http.parts import Parts, PartsOf
 from service.http.responses import AliveBody, ReadyBody, WelcomeBody
@@ -55,32 +57,34 @@ async def ready(parts: PartsOf) -> JSONResponse:
     "/metrics",
     summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 500)},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403, 500)},
 )
 async def metrics(request: Request, parts: PartsOf) -> Response:
     """Requests and answers. For a key that was made with --metrics also every collection by name, its size, and what
     is wrong with its index: that tells of documents which not everybody may read."""
     sizes = await parts.figures.sizes()
     # Without a database no key can be verified, and that it is away is what matters then.
-    with_index = False
+    watcher = None
     if sizes is not None:
         try:
-            with_index = await _shows_index(request, parts)
+            watcher = await _watcher(request, parts)
         except (TimeoutError, DatabaseUnavailableError):
             sizes = None
+    # From here to the end nothing is awaited: what is set for one caller is shown to that one.
+    if watcher is not None:
+        sizes = [size for size in sizes or () if watcher.has_collection(size.name)]
+        if (inspection := parts.watch.latest()) is not None:
+            parts.metrics.set_inspection(inspection.of(watcher))
     parts.metrics.set_sizes(sizes)
-    if with_index:
-        parts.metrics.set_inspection(parts.watch.latest())
-    content, media_type = parts.metrics.expose(request.headers.get("accept", ""), with_index=with_index)
+    content, media_type = parts.metrics.expose(
+        request.headers.get("accept", ""), with_index=watcher is not None
+    )
     return Response(content, media_type=media_type)
 
 
-async def _shows_index(request: Request, parts: Parts) -> bool:
-    """Whether the caller may see figures of the index; raises `KeyRefusedError` where a key is not in force."""
-    authorization = request.headers.get("authorization")
-    if not authorization:
-        return False
-    key = await parts.patience.wait_for(
-        authenticate(parts.footnote.database, authorization), timeout_s=_DATABASE_TIMEOUT_S
-    )
-    return key.shows_index_metrics
+async def _watcher(request: Request, parts: Parts) -> Scope | None:
+    """For whom figures of the index are shown, if at all; raises `KeyRefusedError` where a key is not in force."""
+    if not request.headers.get("authorization") and COOKIE not in request.cookies:
+        return None
+    caller = await parts.patience.wait_for(authenticate(request), timeout_s=_DATABASE_TIMEOUT_S)
+    return caller.scope if caller.shows_index_metrics else None

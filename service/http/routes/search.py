@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi.responses import JSONResponse
 
-from service.http.auth import Caller, keyed_router
+from service.http.auth import CallersDesk, keyed_router
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
 from service.http.requests import SearchRequest
@@ -21,17 +21,15 @@ router = keyed_router("search")
     response_model=HitsBody,
     responses=problems(*ALWAYS, *WITH_BODY, 404),
 )
-async def search(asked: SearchRequest, parts: PartsOf, caller: Caller) -> JSONResponse:
+async def search(asked: SearchRequest, parts: PartsOf, desk: CallersDesk) -> JSONResponse:
     """The best `k` passages of a collection for a query, best first."""
-    footnote = parts.footnote
-    found = await footnote.search(
+    found = await desk.search(
         asked.collection,
         asked.query,
         k=asked.k,
-        scope=caller,
         filters=asked.chosen(),
         passages=passage_policy(
-            footnote.settings, max_per_document=asked.max_per_document, merge=asked.merge
+            parts.footnote.settings, max_per_document=asked.max_per_document, merge=asked.merge
         ),
     )
     return JSONResponse(found_as_json(found))

@@ -21,6 +21,7 @@ from retrieval.indexes import ensure_index
 from retrieval.publishing import RevisionDraft, hash_text, publish, texts_to_embed
 from retrieval.records import PUBLIC, ChunkDraft
 from service.http.app import create_app
+from service.identity import Role
 from service.keys import create_key
 from service.wiring import Footnote
 
@@ -59,9 +60,13 @@ class House:
             metadata=metadata,
         )
 
-    async def client_as(self, *principals: str) -> dict[str, str]:
-        """Headers of a caller with these principals."""
-        created = await create_key(self.footnote.database, name="someone", principals=principals)
+    async def client_as(
+        self, *principals: str, role: Role = "reader", collections: Sequence[str] | None = None
+    ) -> dict[str, str]:
+        """Headers of a caller with these principals, this role, and these collections alone."""
+        created = await create_key(
+            self.footnote.database, name="someone", principals=principals, role=role, collections=collections
+        )
         return {"Authorization": f"Bearer {created.key}"}
 
 

@@ -8,6 +8,7 @@ never been, and the copy is asked the same: every response has to be the same, t
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,12 +41,13 @@ from service.sections import DatabaseSettings
 from service.settings import Settings
 from service.wiring import Footnote
 from tests.retrieval.corpus import BagOfWords
-from tests.service.access_world import CALLERS, COLLECTIONS, SHARED, World
+from tests.service.access_world import CALLERS, COLLECTIONS, KEPT_TO, ROLES, SHARED, World
 from tests.service.http.conftest import open_house
 
 EXACT = Bm25Policy()
 BY_SEGMENTS = Bm25Policy(scan_below=0)
 EVERYTHING_FOUND = 1_000
+_MADE = re.compile(rb'"id":"chatcmpl-[0-9a-f-]{36}","object":"chat.completion","created":[0-9]{10}')
 NARROWED: tuple[Mapping[str, object], ...] = (
     {},
     {"filters": {"paths": ["hr/"]}},
@@ -161,12 +163,48 @@ def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
             yield Asked(method="POST", url="/v1/search", body=query, is_ranked=True)
             yield Asked(method="POST", url="/v1/search", body={**query, "merge": True}, is_ranked=True)
             yield Asked(method="POST", url="/v1/ask", body={"question": question, **body}, is_ranked=True)
+            yield Asked(method="POST", url="/v1/chat/completions", body=_chat(question, body), is_ranked=True)
+            narrowed = {name: value for name, value in body.items() if name != "max_per_document"}
+            tool = {"query": question, **narrowed, "k": min(k, 100)}
+            if number % 2:
+                yield _call("search", tool, is_ranked=True)
+            else:
+                yield _call("ask", {**tool, "question": question, "query": None}, is_ranked=True)
     yield Asked(method="POST", url="/v1/search", body={"query": "  "})
 
 
+def _chat(question: str, body: Mapping[str, object]) -> Mapping[str, object]:
+    """The same, as a client of OpenAI's API asks it."""
+    options = {name: value for name, value in body.items() if name != "collection"}
+    messages = [{"role": "user", "content": question}]
+    return {"model": f"footnote/{body['collection']}", "messages": messages, "footnote": options}
+
+
+def _call(tool: str, arguments: Mapping[str, object], *, is_ranked: bool = False) -> Asked:
+    """A call of a tool at /mcp."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return _message("tools/call", {"name": tool, "arguments": given}, is_ranked=is_ranked)
+
+
+def _message(method: str, params: Mapping[str, object], *, is_ranked: bool = False) -> Asked:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    accept = {"Accept": "application/json, text/event-stream"}
+    return Asked(method="POST", url="/mcp", body=body, headers=accept, is_ranked=is_ranked)
+
+
 def _lists(world: World, chance: random.Random) -> Iterator[Asked]:
+    yield Asked(method="GET", url="/v1/models")
+    yield _message("tools/list", {})
+    yield Asked(method="GET", url="/v1/collections")
+    yield Asked(method="GET", url="/v1/collections?limit=1")
     for collection in (*COLLECTIONS, "nowhere"):
-        yield Asked(method="GET", url=f"/v1/documents?collection={collection}")
+        yield Asked(method="GET", url=f"/v1/collections/{collection}")
+        yield Asked(method="GET", url=f"/v1/collections?cursor={encode_cursor(collection, UUID(int=0))}")
+        place = f"/v1/documents?collection={collection}"
+        yield Asked(method="GET", url=place)
+        for narrowed in ("status=any", "status=any&path=hr/&media_type=text/*"):
+            yield Asked(method="GET", url=f"{place}&{narrowed}")
+        yield Asked(method="GET", url=f"/v1/models/footnote/{collection}")
         for life in chance.sample(world.lives, min(2, len(world.lives))):
             cursor = encode_cursor(life.path, life.id)
             yield Asked(method="GET", url=f"/v1/documents?collection={collection}&limit=2&cursor={cursor}")
@@ -178,8 +216,16 @@ def _documents(world: World) -> Iterator[Asked]:
         numbers = range(1, (0 if life is None else len(life.texts)) + 2)
         yield Asked(method="GET", url=place)
         yield Asked(method="GET", url=f"{place}/text")
+        yield Asked(method="GET", url=f"{place}/chunks")
+        # What nobody has seen is neither changed nor deleted, but whether it could be tells that it is there.
+        seen = {"If-Match": '"never"'}
+        readers = {"readers": ["public"]}
+        yield Asked(method="PATCH", url=place, body=readers, headers=seen)
+        yield Asked(method="DELETE", url=place, headers=seen)
         for number in numbers:
             yield Asked(method="GET", url=f"{place}/text?revision={number}")
+            asked = {"document": place.rpartition("/")[2], "revision": number}
+            yield _call("get_document", asked)
         if life is not None:
             # Whoever guesses a text must not have it confirmed.
             tag = f'"{sha256(life.texts[0].encode()).hexdigest()[:32]}"'
@@ -188,7 +234,7 @@ def _documents(world: World) -> Iterator[Asked]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A response, all of it."""
+    """A response, all of it but for when it was made and which it is."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -198,8 +244,11 @@ class Told:
     def of(cls, response: httpx.Response) -> Told:
         return cls(
             status=response.status_code,
-            headers=tuple(sorted(response.headers.items())),
-            body=response.content,
+            # An answer's id is drawn by lot.
+            headers=tuple(
+                sorted((name, value) for name, value in response.headers.items() if name != "footnote-answer")
+            ),
+            body=_MADE.sub(b"", response.content),
         )
 
     def found(self) -> set[tuple[str, int]]:
@@ -248,13 +297,18 @@ def check_not_void(told: Sequence[Told]) -> None:
     assert any(b'"also_at":[{' in response.body for response in told)
     assert any(b'"status":"answered"' in response.body for response in told)
     assert any(b'"status":"refused"' in response.body for response in told)
-    assert {200, 404, 422} <= {response.status for response in told}
+    assert any(b'"status":"failed"' in response.body for response in told)
+    assert any(b'"structuredContent"' in response.body for response in told)
+    assert any(b'"annotations":[{"type":"url_citation"' in response.body for response in told)
+    assert {200, 404, 412, 422} <= {response.status for response in told}
+
+
+def scope_of(caller: str) -> Scope:
+    return Scope.of(CALLERS[caller], collections=KEPT_TO.get(caller))
 
 
 def check_no_secret(world: World, caller: str, told: Sequence[Told]) -> None:
-    secrets = [
-        word.encode() for word in world.secrets_from(Scope.of(CALLERS[caller]).principals or frozenset())
-    ]
+    secrets = [word.encode() for word in world.secrets_from(scope_of(caller))]
     for response in told:
         whole = response.body + repr(response.headers).encode()
         assert not [word for word in secrets if word in whole], (caller, response)
@@ -269,14 +323,22 @@ async def check_world(
         world = World(database=footnote.database, store=store, embedder=BagOfWords(), chance=chance)
         await world.begin()
         keys = {
-            name: (await create_key(footnote.database, name=name, principals=principals)).key
+            name: (
+                await create_key(
+                    footnote.database,
+                    name=name,
+                    principals=principals,
+                    role=ROLES.get(name, "editor"),
+                    collections=KEPT_TO.get(name),
+                )
+            ).key
             for name, principals in CALLERS.items()
         }
         await live(world, house.client, keys, events=events)
         for corpus in world.corpora.values():
             await store.optimize(corpus.index, footnote.database)
         requests = all_requests(world, chance)
-        asking = ["all", *chance.sample(sorted(CALLERS.keys() - {"all"}), callers - 1)]
+        asking = ["all", "clerk", *chance.sample(sorted(CALLERS.keys() - {"all", "clerk"}), callers - 2)]
         before: dict[str, list[Told]] = {}
         for name in asking:
             told = await tell(house.client, keys[name], requests)
@@ -285,14 +347,13 @@ async def check_world(
             before[name] = told
     check_not_void([response for told in before.values() for response in told])
     for name, told in before.items():
-        scope = Scope.of(CALLERS[name])
         check_no_secret(world, name, told)
         async with (
             copy_of(dsn) as copied,
             footnote_over(copied, store, home, bm25=bm25) as footnote,
             open_house(footnote) as house,
         ):
-            await world.forget_unseen(footnote.database, scope.principals or frozenset())
+            await world.forget_unseen(footnote.database, scope_of(name))
             expected = await tell(house.client, keys[name], requests)
             for collection in COLLECTIONS:
                 expected += await tell_pages(house.client, keys[name], collection)
@@ -329,14 +390,14 @@ async def check_store(kind: str, dsn: str, home: Path, *, seed: int, bm25: Bm25P
 async def test_a_caller_cannot_tell_a_world_from_one_without_what_they_may_not_see(
     dsn: str, tmp_path: Path, kind: str, seed: int
 ) -> None:
-    await check_store(kind, dsn, tmp_path, seed=seed, bm25=EXACT, events=4, callers=2)
+    await check_store(kind, dsn, tmp_path, seed=seed, bm25=EXACT, events=4, callers=3)
 
 
 async def test_nor_where_graphs_and_segments_are_searched_save_for_scores(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search_by_graph(monkeypatch)
-    await check_store("pgvector", dsn, tmp_path, seed=4, bm25=BY_SEGMENTS, events=4, callers=2)
+    await check_store("pgvector", dsn, tmp_path, seed=4, bm25=BY_SEGMENTS, events=4, callers=3)
 
 
 @pytest.mark.soak

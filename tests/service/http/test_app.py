@@ -215,6 +215,7 @@ async def test_a_process_that_is_told_to_stop_finishes_what_runs_and_ends_with_0
             started = await _until(process, "answers at")
             assert address in started
             assert "footnote keys create" in await _until(process, "there is none yet")
+            assert f"{address}/#link=" in await _until(process, "In a browser on this machine")
             key = (await create_key(footnote.database, name="wire", principals=[])).key
             async with httpx.AsyncClient(
                 base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 
+from service.http.chat_errors import speaks_openai
+from service.http.compatible.bodies import CompletionBody, ModelBody, ModelsBody
+from service.http.compatible.requests import ChatRequest
 from service.http.requests import AskRequest, FiltersBody, SearchRequest
 from service.http.responses import AnswerBody, HitsBody
 from tests.service.http.conftest import unopened_app
 
 
-def test_every_problem_is_described_as_one() -> None:
+def test_every_problem_is_described_as_one_or_as_what_clients_of_openai_read() -> None:
     document = unopened_app().openapi()
-    assert "ProblemBody" in document["components"]["schemas"]
+    assert {"ProblemBody", "ChatErrorBody"} <= document["components"]["schemas"].keys()
     for path, methods in document["paths"].items():
         for operation in methods.values():
             for status, response in operation["responses"].items():
                 if int(status) >= 400 and path != "/health/ready":
-                    assert list(response["content"]) == ["application/problem+json"], (path, status)
+                    told = "application/json" if speaks_openai(path) else "application/problem+json"
+                    assert list(response["content"]) == [told], (path, status)
     assert "HTTPValidationError" not in json.dumps(document)
 
 
@@ -32,7 +36,18 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_body_has_an_example() -> None:
     schemas = unopened_app().openapi()["components"]["schemas"]
-    for name in ("AskRequest", "SearchRequest", "AnswerBody", "HitsBody", "DocumentBody", "DocumentsBody"):
+    for name in (
+        "AskRequest",
+        "SearchRequest",
+        "AnswerBody",
+        "HitsBody",
+        "EntryBody",
+        "EntriesBody",
+        "ChatRequest",
+        "CompletionBody",
+        "ModelsBody",
+        "ModelBody",
+    ):
         assert schemas[name]["examples"], name
 
 
@@ -70,6 +85,16 @@ def test_the_events_of_an_answer_are_described() -> None:
 
 
 def test_every_example_is_what_it_is_an_example_of() -> None:
-    for model in (AskRequest, SearchRequest, FiltersBody, AnswerBody, HitsBody):
+    for model in (
+        AskRequest,
+        SearchRequest,
+        FiltersBody,
+        AnswerBody,
+        HitsBody,
+        ChatRequest,
+        CompletionBody,
+        ModelsBody,
+        ModelBody,
+    ):
         for example in model.model_json_schema()["examples"]:
             model.model_validate(example, strict=False)

@@ -8,7 +8,7 @@ from retrieval.collections import find_collection
 from retrieval.indexes import ensure_index
 from retrieval.removing import remove_document
 from service.deleting import delete_document
-from service.http.responses import DocumentBody, DocumentsBody
+from service.http.resources import EntriesBody, EntryBody
 from tests.service.http.conftest import House
 
 
@@ -20,7 +20,7 @@ async def test_pages_hold_every_document_once_in_the_order_of_paths(house: House
     query = {"limit": "2"}
     while True:
         response = await house.client.get("/v1/documents", params=query)
-        page = DocumentsBody.model_validate(response.json())
+        page = EntriesBody.model_validate(response.json())
         seen += [document.path for document in page.documents]
         if page.next is None:
             break
@@ -61,7 +61,7 @@ async def test_a_list_that_cannot_be_is_a_problem(house: House) -> None:
 async def test_a_document_is_shown_without_who_else_may_read_it(house: House) -> None:
     document_id = await house.add("a.txt", "One.", readers=["public", "group:board"])
     response = await house.client.get(f"/v1/documents/{document_id}")
-    DocumentBody.model_validate(response.json())
+    EntryBody.model_validate(response.json())
     assert response.json()["path"] == "a.txt"
     assert response.json()["revision"] == 1
     assert "board" not in response.text

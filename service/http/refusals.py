@@ -1,0 +1,35 @@
+"""What the HTTP edge itself refuses, before anything below is asked."""
+
+from __future__ import annotations
+
+from retrieval.errors import FootnoteError
+
+
+class ChangedMeanwhileError(FootnoteError):
+    """What a caller wants to change is no longer what they have seen."""
+
+
+class SameKeyOtherRequestError(FootnoteError):
+    """An Idempotency-Key came with another request than before."""
+
+
+class StillAtWorkError(FootnoteError):
+    """A request with the same Idempotency-Key is still at work."""
+
+    retryable = True
+
+
+class FormBrokenError(FootnoteError):
+    """The body is not the form that it should be."""
+
+
+class FormTooLargeError(FootnoteError):
+    """A form, or a part of it, is larger than what is accepted."""
+
+
+class NotAFormError(FootnoteError):
+    """A body was not sent as a form."""
+
+
+class SlowSenderError(FootnoteError):
+    """Nothing of a body came for too long."""

@@ -1,0 +1,171 @@
+"""/v1/sources…: folders that are kept fresh. Admins see to them; editors may have one refreshed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+from fastapi.responses import JSONResponse, Response
+
+from service.http.auth import CallersKey, keyed_router, needs
+from service.http.changes import SourceChange, SourceCreation, SourcesQuery
+from service.http.cursors import decode_cursor, encode_cursor
+from service.http.describing import ALWAYS, WITH_BODY, problems
+from service.http.idempotency import OnlyOnce
+from service.http.parts import PartsOf
+from service.http.resources import SourceBody, SourcesBody, WantedBody, source_as_json
+from service.identity import suffices
+from service.managed_sources import (
+    SourceChanges,
+    SourceDraft,
+    add_source,
+    change_source,
+    place_of,
+    refresh_soon,
+    take_away,
+    visible_source,
+    visible_sources,
+)
+
+router = keyed_router("sources")
+_ADMIN = [needs("admin")]
+
+
+@router.get(
+    "/v1/sources",
+    summary="List sources",
+    response_model=SourcesBody,
+    responses=problems(*ALWAYS, 400),
+    dependencies=_ADMIN,
+)
+async def list_page(asked: Annotated[SourcesQuery, Query()], parts: PartsOf, key: CallersKey) -> JSONResponse:
+    """A page of the sources with their last and next runs, by collection and location."""
+    found = await visible_sources(
+        parts.footnote.database,
+        collection=asked.collection,
+        scope=key.scope,
+        after=None if asked.cursor is None else decode_cursor(asked.cursor),
+        limit=asked.limit + 1,
+    )
+    page, rest = found[: asked.limit], found[asked.limit :]
+    now = datetime.now(UTC)
+    return JSONResponse(
+        {
+            "sources": [source_as_json(state, now=now) for state in page],
+            "next": encode_cursor(*place_of(page[-1])) if rest else None,
+        }
+    )
+
+
+@router.post(
+    "/v1/sources",
+    summary="Add a source",
+    status_code=201,
+    response_model=SourceBody,
+    responses=problems(*ALWAYS, *WITH_BODY, 409),
+    dependencies=_ADMIN,
+)
+async def create(asked: SourceCreation, parts: PartsOf, key: CallersKey, once: OnlyOnce) -> Response:
+    """Make a folder a source. With a schedule it is read at once, if a worker runs; without one when a refresh is asked
+    for."""
+
+    async def work() -> Response:
+        source_id = await add_source(
+            parts.footnote,
+            SourceDraft(
+                location=Path(asked.location),
+                collection=asked.collection,
+                schedule=asked.schedule,
+                include=asked.include,
+                exclude=asked.exclude,
+                readers=asked.readers,
+                metadata=asked.metadata,
+            ),
+            scope=key.scope,
+        )
+        return await _shown(parts, source_id, key, status=201)
+
+    return await once.do(work)
+
+
+async def _shown(parts: PartsOf, source_id: UUID, key: CallersKey, *, status: int = 200) -> Response:
+    state = await visible_source(parts.footnote.database, source_id, scope=key.scope)
+    return JSONResponse(
+        source_as_json(state, now=datetime.now(UTC)),
+        status_code=status,
+        headers={"Location": f"/v1/sources/{source_id}"} if status == 201 else None,
+    )
+
+
+@router.get(
+    "/v1/sources/{source_id}",
+    summary="Show a source",
+    response_model=SourceBody,
+    responses=problems(*ALWAYS, 404),
+    dependencies=_ADMIN,
+)
+async def show(source_id: UUID, parts: PartsOf, key: CallersKey) -> Response:
+    """A source with its last and its next run."""
+    return await _shown(parts, source_id, key)
+
+
+@router.patch(
+    "/v1/sources/{source_id}",
+    summary="Change a source",
+    response_model=SourceBody,
+    responses=problems(*ALWAYS, *WITH_BODY, 404),
+    dependencies=_ADMIN,
+)
+async def change(source_id: UUID, asked: SourceChange, parts: PartsOf, key: CallersKey) -> Response:
+    """Change a source's schedule, rules, readers or metadata. What concerns its documents reaches them when it is
+    refreshed next."""
+    state = await visible_source(parts.footnote.database, source_id, scope=key.scope)
+    await change_source(
+        parts.footnote.database,
+        state,
+        SourceChanges(
+            reschedule="schedule" in asked.model_fields_set,
+            schedule=asked.schedule,
+            include=asked.include,
+            exclude=asked.exclude,
+            readers=asked.readers,
+            metadata=asked.metadata,
+        ),
+    )
+    return await _shown(parts, source_id, key)
+
+
+@router.delete(
+    "/v1/sources/{source_id}",
+    summary="Remove a source",
+    status_code=204,
+    responses={204: {"description": "It is gone, with its documents."}, **problems(*ALWAYS, 404, 409)},
+    dependencies=_ADMIN,
+)
+async def delete(source_id: UUID, parts: PartsOf, key: CallersKey) -> Response:
+    """Take a source's documents out of the index, with their texts, and forget it. Its files are left alone."""
+    await take_away(parts.footnote, await visible_source(parts.footnote.database, source_id, scope=key.scope))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/v1/sources/{source_id}/refresh",
+    summary="Refresh a source",
+    status_code=202,
+    response_model=WantedBody,
+    responses={
+        202: {"description": "A worker does it as soon as one is free."},
+        **problems(*ALWAYS, 404),
+    },
+    dependencies=[needs("editor")],
+)
+async def refresh(source_id: UUID, parts: PartsOf, key: CallersKey) -> JSONResponse:
+    """Have a source refreshed as soon as a worker is free; one that is being refreshed now, once more. How it goes on
+    is shown by `GET /v1/sources/{id}` (for admins) and by the documents themselves."""
+    await refresh_soon(
+        parts.footnote.database, source_id, scope=key.scope, is_admin=suffices(key.role, "admin")
+    )
+    return JSONResponse({"id": str(source_id), "state": "due"}, status_code=202)

@@ -1,0 +1,203 @@
+"""Sources as admins see to them over HTTP: only folders that the settings allow, and one refresh at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from ingest.catalog import (
+    SourceState,
+    ensure_source,
+    find_source,
+    list_sources,
+    set_schedule,
+    want_refresh,
+)
+from ingest.errors import SourceUnavailableError
+from ingest.sources import SourceSpec, load_source
+from retrieval.collections import find_collection
+from retrieval.database import Database, query
+from retrieval.documents import seen_by
+from retrieval.errors import InvalidRequestError, NotFoundError
+from retrieval.records import Scope
+from service.collections import AlreadyThereError, StillInUseError
+from service.ingestion import forget_source
+from service.schedule import next_due
+from service.settings import Settings
+from service.targets import SourceRules, register_source
+from service.uploads import uploads_folder
+from service.wiring import Intake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDraft:
+    """A folder that is to be a source. `readers` None: as the settings say."""
+
+    location: Path
+    collection: str
+    schedule: str | None
+    include: Sequence[str] | None
+    exclude: Sequence[str] | None
+    readers: Sequence[str] | None
+    metadata: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChanges:
+    """What is to be another way with a source; None keeps it. `schedule` counts where `reschedule` says so."""
+
+    reschedule: bool = False
+    schedule: str | None = None
+    include: Sequence[str] | None = None
+    exclude: Sequence[str] | None = None
+    readers: Sequence[str] | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+async def visible_sources(
+    database: Database, *, collection: str | None, scope: Scope, after: tuple[str, UUID] | None, limit: int
+) -> list[SourceState]:
+    """Up to `limit` sources after one, by `place_of`; of the collections that exist for the caller."""
+    states = [
+        state
+        for state in await list_sources(database, collection=collection)
+        if scope.has_collection(state.collection)
+    ]
+    states.sort(key=place_of)
+    return [state for state in states if after is None or place_of(state) > after][:limit]
+
+
+def place_of(state: SourceState) -> tuple[str, UUID]:
+    """Where a source stands in the list of all."""
+    return f"{state.collection} {state.source.location}", state.source.id
+
+
+async def visible_source(database: Database, source_id: UUID, *, scope: Scope) -> SourceState:
+    """The source of that id, if its collection exists for the caller. Raises `NotFoundError`."""
+    state = await find_source(database, source_id)
+    if not scope.has_collection(state.collection):
+        raise _unknown(source_id)
+    return state
+
+
+def _unknown(source_id: UUID) -> NotFoundError:
+    return NotFoundError(f"there is no source {source_id}. `footnote sources list` shows them all.")
+
+
+async def add_source(intake: Intake, draft: SourceDraft, *, scope: Scope) -> UUID:
+    """Make a folder a source, due at once where it has a schedule.
+
+    Raises `InvalidRequestError`, `AlreadyThereError`.
+    """
+    if not scope.has_collection(draft.collection):
+        raise InvalidRequestError(f"no collection {draft.collection!r} exists for this key.")
+    location = await asyncio.to_thread(_allowed, draft.location, intake.settings)
+    if draft.schedule is not None:
+        next_due(draft.schedule, after=datetime.now(UTC))
+    for state in await list_sources(intake.database, collection=draft.collection):
+        if state.source.location == str(location):
+            raise AlreadyThereError(
+                f"'{location}' is a source of collection '{draft.collection}' already, {state.source.id}. "
+                "To change it, PATCH it."
+            )
+    rules = SourceRules(
+        include=draft.include, exclude=draft.exclude, readers=draft.readers, metadata=draft.metadata
+    )
+    try:
+        source = await register_source(intake, location, collection=draft.collection, rules=rules)
+    except SourceUnavailableError as exc:
+        raise InvalidRequestError(str(exc)) from exc
+    due = None if draft.schedule is None else datetime.now(UTC)
+    await set_schedule(intake.database, source.id, schedule=draft.schedule, next_due=due)
+    return source.id
+
+
+def _allowed(location: Path, settings: Settings) -> Path:
+    """Where a path leads, links followed, if sources may be added there over HTTP."""
+    roots = [root.resolve() for root in settings.sources.allowed_roots]
+    if not roots:
+        raise InvalidRequestError(
+            "no folder may be added over HTTP: the setting sources.allowed_roots (FOOTNOTE_SOURCES__ALLOWED_ROOTS) "
+            "names none. An operator can add it with: footnote sources add PATH"
+        )
+    try:
+        led_to = location.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself
+        led_to = location
+    if not any(led_to.is_relative_to(root) for root in roots):
+        raise InvalidRequestError(
+            "the folder is not at or below one of those that may be added over HTTP, which the setting "
+            "sources.allowed_roots (FOOTNOTE_SOURCES__ALLOWED_ROOTS) names."
+        )
+    uploads = uploads_folder(settings).resolve()
+    if led_to.is_relative_to(uploads) or uploads.is_relative_to(led_to):
+        raise InvalidRequestError("the folder holds uploads, which are taken in already.")
+    return led_to
+
+
+async def change_source(database: Database, state: SourceState, changes: SourceChanges) -> None:
+    """Change a source; what reaches its documents does so when it is refreshed next. Raises `InvalidRequestError`."""
+    source = state.source
+    if state.upload_layer is not None and changes != SourceChanges(
+        reschedule=changes.reschedule, schedule=changes.schedule
+    ):
+        raise InvalidRequestError(
+            "of the folder of a collection's uploads only the schedule can be changed. What is said of its documents "
+            "is said of each: PATCH /v1/documents/{id}."
+        )
+    due = None
+    if changes.schedule is not None:
+        due = next_due(changes.schedule, after=datetime.now(UTC))
+    load_source(  # refuses a pattern that is none
+        SourceSpec(
+            kind=source.kind,
+            location=Path(source.location),
+            include=changes.include or (),
+            exclude=changes.exclude or (),
+        )
+    )
+    await ensure_source(
+        database,
+        await find_collection(database, state.collection),
+        Path(source.location),
+        default_readers=source.readers,
+        include=changes.include,
+        exclude=changes.exclude,
+        readers=changes.readers,
+        metadata=changes.metadata,
+    )
+    if changes.reschedule:
+        await set_schedule(database, source.id, schedule=changes.schedule, next_due=due)
+
+
+async def take_away(intake: Intake, state: SourceState) -> None:
+    """Forget a source with its documents. Raises `StillInUseError`."""
+    if state.upload_layer is not None:
+        raise StillInUseError(
+            "the folder of a collection's uploads goes with the collection. Its documents can be deleted one by one: "
+            "DELETE /v1/documents/{id}."
+        )
+    if state.running:
+        raise StillInUseError("the source is being refreshed. Try again when that has ended.")
+    await forget_source(intake, state)
+
+
+async def refresh_soon(database: Database, source_id: UUID, *, scope: Scope, is_admin: bool) -> None:
+    """Have a source refreshed as soon as a worker is free. Whoever is no admin has to see any of its documents, or
+    those that come. Raises `NotFoundError`."""
+    state = await visible_source(database, source_id, scope=scope)
+    if not is_admin and not _is_reader(state, scope):
+        seen = await database.fetch_one(
+            query("catalog.has_readable"), {"source_id": source_id, **seen_by(scope)}
+        )
+        if seen is None:
+            raise _unknown(source_id)
+    await want_refresh(database, source_id)
+
+
+def _is_reader(state: SourceState, scope: Scope) -> bool:
+    return scope.principals is None or bool(scope.principals & set(state.source.readers))

@@ -1,0 +1,189 @@
+"""Sources over HTTP: which folders may be added, and how they are refreshed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service.sections import SourcesSettings
+from service.wiring import Footnote
+from tests.service.http.conftest import House, open_house
+from tests.service.http.taking_in import take_in
+
+Headers = Mapping[str, str]
+
+
+@pytest.fixture
+async def house(footnote: Footnote, tmp_path: Path) -> AsyncIterator[House]:
+    """An app that lets folders below one be added."""
+    root = tmp_path / "allowed"
+    (root / "handbook").mkdir(parents=True)
+    (root / "handbook" / "cats.md").write_text("# Cats\n\nCats sleep for most of the day.")
+    allowed = footnote.settings.model_copy(update={"sources": SourcesSettings(allowed_roots=(root,))})
+    async with open_house(replace(footnote, settings=allowed)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(house: House) -> dict[str, str]:
+    return await house.client_as("user:root", role="admin")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path / "allowed" / "handbook")
+
+
+async def test_a_folder_is_added_refreshed_changed_and_removed(
+    house: House, admin: Headers, folder: str
+) -> None:
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    assert made.status_code == 201, made.text
+    place = made.headers["location"]
+    assert made.json()["state"] == "idle"
+    assert (await house.client.post(f"{place}/refresh", headers=admin)).status_code == 202
+    assert (await house.client.get(place, headers=admin)).json()["state"] == "due"
+    await take_in(house.footnote)
+    shown = (await house.client.get(place, headers=admin)).json()
+    assert (shown["state"], shown["documents"], shown["last_report"]["added"]) == ("idle", 1, 1)
+    changed = await house.client.patch(
+        place, json={"schedule": "0 3 * * *", "readers": ["group:hr"]}, headers=admin
+    )
+    assert (changed.json()["schedule"], changed.json()["readers"]) == ("0 3 * * *", ["group:hr"])
+    assert changed.json()["state"] == "idle"
+    assert (await house.client.get("/v1/documents")).json()["documents"] != []
+    await house.client.post(f"{place}/refresh", headers=admin)
+    await take_in(house.footnote)
+    assert (await house.client.get("/v1/documents")).status_code == 404
+    kept = await house.client.patch(place, json={"schedule": None}, headers=admin)
+    assert (kept.json()["schedule"], kept.json()["readers"]) == (None, ["group:hr"])
+    assert (await house.client.delete(place, headers=admin)).status_code == 204
+    assert (await house.client.get(place, headers=admin)).status_code == 404
+
+
+async def test_a_document_keeps_readers_of_its_own_through_refreshes(
+    house: House, admin: Headers, folder: str
+) -> None:
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    await house.client.post(f"{made.headers['location']}/refresh", headers=admin)
+    await take_in(house.footnote)
+    [document] = (await house.client.get("/v1/documents")).json()["documents"]
+    editor = await house.client_as("group:hr", role="editor")
+    place = f"/v1/documents/{document['id']}"
+    assert (
+        await house.client.patch(place, json={"readers": ["group:hr"]}, headers=editor)
+    ).status_code == 200
+    file = Path(folder) / "cats.md"
+    for change in (
+        lambda: file.write_text("# Cats\n\nCats sleep all day."),
+        lambda: file.rename(file.with_name("moved.md")),
+    ):
+        change()
+        await house.client.post(f"{made.headers['location']}/refresh", headers=admin)
+        await take_in(house.footnote)
+        assert (await house.client.get(place)).status_code == 404
+        assert (await house.client.get("/v1/documents")).status_code == 404
+    shown = (await house.client.get(place, headers=editor)).json()
+    assert shown["path"] == "moved.md"
+
+
+async def test_only_folders_below_allowed_ones_are_added(
+    house: House, admin: Headers, folder: str, tmp_path: Path
+) -> None:
+    (tmp_path / "allowed" / "out").symlink_to("/etc")
+    (tmp_path / "allowed" / "round").symlink_to(tmp_path / "allowed" / "round")
+    for location in (
+        "/etc",
+        "/",
+        str(tmp_path / "allowed" / "out"),
+        str(tmp_path / "allowed" / ".." / "secret"),
+        str(tmp_path / "allowed-not"),
+        str(tmp_path / "allowed" / "nothing-there"),
+        str(tmp_path / "allowed" / "round"),
+        "relative",
+        "/a\x00b",
+    ):
+        response = await house.client.post("/v1/sources", json={"location": location}, headers=admin)
+        assert response.status_code == 422, location
+    assert (await house.client.get("/v1/sources", headers=admin)).json()["sources"] == []
+    assert (
+        await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    ).status_code == 201
+    again = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    assert again.status_code == 409
+
+
+async def test_without_allowed_folders_none_is_added(footnote: Footnote, folder: str) -> None:
+    async with open_house(footnote) as house:
+        admin = await house.client_as("user:root", role="admin")
+        response = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+        assert response.status_code == 422
+        assert "sources.allowed_roots" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schedule": "now and then"},
+        {"schedule": "* * * * * *"},
+        {"readers": []},
+        {"readers": ["anybody"]},
+        {"include": ["[z-"] * 101},
+        {"metadata": {"Team": "hr"}},
+        {"collection": "No Name"},
+        {"color": "red"},
+    ],
+)
+async def test_a_source_that_cannot_be_is_refused(
+    house: House, admin: Headers, folder: str, wrong: Mapping[str, object]
+) -> None:
+    response = await house.client.post("/v1/sources", json={"location": folder, **wrong}, headers=admin)
+    assert response.status_code == 422
+    assert (await house.client.get("/v1/sources", headers=admin)).json()["sources"] == []
+
+
+async def test_sources_are_for_admins_and_editors_refresh_those_of_which_they_see_anything(
+    house: House, admin: Headers, folder: str
+) -> None:
+    made = await house.client.post(
+        "/v1/sources", json={"location": folder, "readers": ["group:hr"]}, headers=admin
+    )
+    place = made.headers["location"]
+    stranger = await house.client_as("user:bob", role="editor")
+    member = await house.client_as("group:hr", role="editor")
+    reader = await house.client_as("group:hr")
+    for headers in (stranger, member, reader):
+        assert (await house.client.get("/v1/sources", headers=headers)).status_code == 403
+        assert (await house.client.get(place, headers=headers)).status_code == 403
+        assert (await house.client.delete(place, headers=headers)).status_code == 403
+    unknown = await house.client.post(
+        "/v1/sources/00000000-0000-0000-0000-000000000007/refresh", headers=stranger
+    )
+    hidden = await house.client.post(f"{place}/refresh", headers=stranger)
+    assert (unknown.status_code, hidden.status_code) == (404, 404)
+    assert (await house.client.post(f"{place}/refresh", headers=member)).status_code == 202
+    assert (await house.client.post(f"{place}/refresh", headers=reader)).status_code == 403
+
+
+async def test_lists_are_paged(house: House, admin: Headers, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "allowed" / name).mkdir()
+        location = str(tmp_path / "allowed" / name)
+        await house.client.post("/v1/sources", json={"location": location}, headers=admin)
+    first = (await house.client.get("/v1/sources?limit=2", headers=admin)).json()
+    rest = (await house.client.get(f"/v1/sources?cursor={first['next']}", headers=admin)).json()
+    shown = [Path(source["location"]).name for source in (*first["sources"], *rest["sources"])]
+    assert (shown, rest["next"]) == (["a", "b", "c"], None)
+
+
+async def test_the_folder_of_uploads_is_shown_and_stays(house: House, admin: Headers) -> None:
+    await house.client.post("/v1/documents", files=[("file", ("a.md", b"Cats."))], headers=admin)
+    [source] = (await house.client.get("/v1/sources", headers=admin)).json()["sources"]
+    assert (source["kind"], source["state"], source["readers"]) == ("uploads", "due", [])
+    place = f"/v1/sources/{source['id']}"
+    assert (await house.client.delete(place, headers=admin)).status_code == 409
+    opened = await house.client.patch(place, json={"readers": ["public"]}, headers=admin)
+    assert opened.status_code == 422
