@@ -81,7 +81,7 @@ class Clients:
 
     def _run(self, number: int) -> None:
         count = 0
-        with httpx.Client(base_url=self._address, headers=self._headers, timeout=10) as client:
+        with httpx.Client(base_url=self._address, headers=self._headers, timeout=60) as client:
             while not self._stop.is_set():
                 name = f"client-{number}-{count}"
                 body = {"question": f"When does gate {count % 20} open?"}
@@ -142,7 +142,7 @@ def test_kills_of_workers_service_and_postgres_lose_no_job_and_run_none_twice(tm
             _wait(lambda: _ready(port), within_s=600)
             with clients.asking():
                 end = time.monotonic() + _SECONDS
-                while time.monotonic() < end:
+                while time.monotonic() < end or len(clients.accepted) < 50 or killed.total() < 5:
                     time.sleep(chance.uniform(5, 15))
                     victim = chance.choice(["worker", "worker", "serve", "postgres"])
                     killed[victim] += 1
