@@ -120,7 +120,8 @@ async def test_any_revision_is_read_part_by_part(footnote: Footnote) -> None:
         newest = (await client.call_tool("get_document", {"document": document})).structured_content
         assert (newest["text"], newest["revision"], newest["is_newest"]) == ("The second text.", 2, True)
         assert newest["next_char_start"] is None
-        read, start = "", 0
+        read = ""
+        start: int | None = 0
         while start is not None:
             asked = {"document": document, "revision": 1, "char_start": start, "length": 100}
             part = (await client.call_tool("get_document", asked)).structured_content
