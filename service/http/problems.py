@@ -177,7 +177,7 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
         ),
         NoRoomError: Kind(status=507, name="no-room", title="There is no room for it", headers=_RETRY),
         JobConflictError: Kind(
-            status=409, name="idempotency-conflict", title="The idempotency key was used before"
+            status=422, name="idempotency-key-reused", title="The Idempotency-Key belongs to another request"
         ),
         JobGoneError: Kind(status=410, name="job-gone", title="What the job held is gone"),
         TooManyJobsError: Kind(

@@ -38,7 +38,7 @@ _LARGEST_NUMBER = 2**63 - 1
             "description": "It waits for its turn, or was put in under this idempotency key before.",
             "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
         },
-        **problems(*ALWAYS, *WITH_BODY, 403, 404, 409, 410, 429),
+        **problems(*ALWAYS, *WITH_BODY, 403, 404, 410, 429),
     },
 )
 async def create(

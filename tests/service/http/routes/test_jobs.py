@@ -71,8 +71,8 @@ async def test_the_same_request_under_the_same_idempotency_key_is_the_same_job(h
     other = {"question": "Who has the key of the gate?"}
     response = await house.client.post("/v1/jobs", json=other, headers={"Idempotency-Key": "a-1"})
     assert (response.status_code, response.json()["type"]) == (
-        409,
-        "urn:footnote:problem:idempotency-conflict",
+        422,
+        "urn:footnote:problem:idempotency-key-reused",
     )
     stranger = await house.client_as("user:ann")
     theirs = await put_in(house, {**stranger, "Idempotency-Key": "a-1"})
