@@ -109,9 +109,7 @@ class Quotas:
         needs_any = most.tokens > 0 or most.money > 0 or row["answers_at_once"] > 0
         if needs_any and not row["reserved"]:
             raise await self._answer_refused(caller_id, most, row)
-        return Reservation(
-            id=answer_id, caller_id=caller_id, most=most, day=row["day"], month=row["month"]
-        )
+        return Reservation(id=answer_id, caller_id=caller_id, most=most, day=row["day"], month=row["month"])
 
     async def _answer_refused(self, caller_id: UUID, most: Cost, limits: DictRow) -> LimitReachedError:
         row = await self._taken(caller_id)

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from generation.answers import Answer
+from generation.llms import Usage
 from retrieval.database import Database, query
 from retrieval.errors import NotFoundError
 
@@ -71,6 +72,22 @@ async def record_answer(
             },
         )
     await database.execute(query("usage.forget_answers"))
+
+
+async def add_usage(
+    database: Database, *, caller_id: UUID, model: str, usage: Usage, money: Decimal = _NOTHING
+) -> None:
+    """Count what was used for an answer that nobody got. Raises `DatabaseUnavailableError`."""
+    await database.execute(
+        query("usage.add"),
+        {
+            "caller_id": caller_id,
+            "model": model,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "money": money,
+        },
+    )
 
 
 async def list_usage(

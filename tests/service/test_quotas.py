@@ -57,7 +57,9 @@ async def test_a_refusal_says_which_limit_how_much_and_when_again(database: Data
     await limited.count_request(caller)
     standing = await limited.count_request(caller)
     assert [(w.name, w.limit, w.left) for w in standing.windows] == [("minute", 2, 0), ("day", 10, 8)]
-    with pytest.raises(LimitReachedError, match=r"2 requests a minute and has taken 2\. There is more in") as refused:
+    with pytest.raises(
+        LimitReachedError, match=r"2 requests a minute and has taken 2\. There is more in"
+    ) as refused:
         await limited.count_request(caller)
     assert refused.value.name == "requests_per_minute"
     assert 1 <= refused.value.retry_after_s <= 60
