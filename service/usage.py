@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from generation.answers import Answer
@@ -33,6 +33,19 @@ class UsageRow:
     prompt_tokens: int
     completion_tokens: int
     money: Decimal
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of `footnote usage --json` and `GET /v1/usage`."""
+        return {
+            "day": self.day.isoformat(),
+            "key": str(self.caller_id),
+            "name": self.caller,
+            "model": self.model,
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "money": float(self.money),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
