@@ -81,19 +81,19 @@ async def measure(given: argparse.Namespace, home: Path) -> dict[str, Any]:
     chunks = _index(home, given.chunks, environment)
     key = json.loads(_footnote(environment, "keys", "create", "load", "--json"))["key"]
     questions = list(_questions())
-    async with _served(environment, home) as (address, meters):
-        async with httpx.AsyncClient(
+    async with (
+        _served(environment, home) as (address, meters),
+        httpx.AsyncClient(
             base_url=address,
             headers={"Authorization": f"Bearer {key}"},
             timeout=120,
             limits=httpx.Limits(max_connections=given.clients),
-        ) as client:
-            await _ask_alone(
-                client, questions[:10]
-            )  # the first answers load and compile what later ones find
-            alone_s, alone = await _alone(client, meters, questions[10 : 10 + given.alone])
-            at_start = meters.rss_mb()
-            tally, memory, used, wall_s = await _load(given, client, meters, questions)
+        ) as client,
+    ):
+        await _ask_alone(client, questions[:10])  # the first answers load and compile what later ones find
+        alone_s, alone = await _alone(client, meters, questions[10 : 10 + given.alone])
+        at_start = meters.rss_mb()
+        tally, memory, used, wall_s = await _load(given, client, meters, questions)
     return _report(given, chunks, alone_s, alone, tally, [at_start, *memory], used, wall_s)
 
 
@@ -247,7 +247,7 @@ def _command(*arguments: str) -> list[str]:
 
 def _footnote(environment: dict[str, str], *arguments: str) -> str:
     """What a command prints."""
-    done = subprocess.run(  # noqa: S603  # our own command
+    done = subprocess.run(  # our own command
         _command(*arguments), env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout
@@ -259,7 +259,7 @@ async def _served(environment: dict[str, str], home: Path) -> AsyncIterator[tupl
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(  # noqa: S603, ASYNC220  # our own command, started before anything is measured
+    process = subprocess.Popen(  # noqa: ASYNC220  # our own command, started before anything is measured
         _command("serve", "--port", str(port)), env=environment, stderr=subprocess.DEVNULL
     )
     try:
