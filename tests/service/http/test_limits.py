@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from generation.events import AnswerEvent, Delta, Retrieved
 from generation.llms import LLMSpec, load_llm
 from retrieval.database import Database
 from retrieval.records import Scope
+from service.http.app import _Server
 from service.keys import create_key
 from service.limits import OwnLimits
 from service.metering import AnswerTimeoutError, MeteredAnswer
@@ -202,3 +205,28 @@ async def test_an_answer_that_takes_too_long_is_cancelled_and_settled(footnote: 
             await anext(events)
         assert ended.is_set()
         assert (await taken(house))["answering"] == {}
+
+
+async def test_readiness_drops_before_the_listener_closes(footnote: Footnote) -> None:
+    settings = footnote.settings.model_copy(update={"overload": OverloadSettings(stop_delay_s=5)})
+    said: list[str] = []
+    server = _Server(replace(footnote, settings=settings), "It answers.", said.append, link=None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server._serve([listener]))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+            server.should_exit = True
+            async with asyncio.timeout(60):
+                while not said[1:]:  # noqa: ASYNC110  # uvicorn looks at its flag now and then
+                    await asyncio.sleep(0.01)
+            ready = await client.get("/health/ready")
+            alive = await client.get("/health/live")
+        server.force_exit = True
+        async with asyncio.timeout(60):
+            await serving
+    assert ready.status_code == 503
+    assert ready.json()["parts"] == {"service": {"ready": False, "detail": "it is stopping"}}
+    assert alive.status_code == 200
+    assert said[1] == "Footnote was told to stop, and says for 5 s that it is not ready."
