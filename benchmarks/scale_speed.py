@@ -90,8 +90,8 @@ class RecordingDatabase(Database):
         self._recorder = recorder
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
-        async with super().snapshot() as connection:
+    async def snapshot(self, *, timeout_s: float | None = None) -> AsyncIterator[Connection]:
+        async with super().snapshot(timeout_s=timeout_s) as connection:
             connection.cursor_factory = self._recorder.cursor_class()
             try:
                 yield connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,12 @@ from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from retrieval.errors import ConfigurationError, ContentRejectedError, DatabaseUnavailableError
+from retrieval.errors import (
+    ConfigurationError,
+    ContentRejectedError,
+    DatabaseUnavailableError,
+    QueryTimeoutError,
+)
 from retrieval.postings import register_postings
 from retrieval.term_weights import register_term_weights
 
@@ -23,6 +29,7 @@ SQL_DIRECTORY = Path(__file__).resolve().parent.parent / "sql"
 
 Connection = AsyncConnection[DictRow]
 
+_LIMIT_STATEMENTS = "SELECT set_config('statement_timeout', %s, true)"
 _PROGRAM_LIMIT = "54"
 """Class of SQLSTATE: a limit of Postgres, such as a text's or an array's greatest size."""
 
@@ -117,14 +124,26 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
-        """A read-only transaction that sees one state of the index throughout, whatever is published meanwhile."""
+    async def snapshot(self, *, timeout_s: float | None = None) -> AsyncIterator[Connection]:
+        """A read-only transaction that sees one state of the index throughout, whatever is published meanwhile.
+
+        Raises `QueryTimeoutError` where one statement takes longer than `timeout_s`: Postgres ends it then.
+        """
         async with self.connection() as connection:
             await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             await connection.set_read_only(True)
             try:
                 async with connection.transaction():
+                    if timeout_s is not None:
+                        await connection.execute(_LIMIT_STATEMENTS, (f"{math.ceil(timeout_s * 1000)}ms",))
                     yield connection
+            except psycopg.errors.QueryCanceled as exc:
+                if timeout_s is None:
+                    raise
+                raise QueryTimeoutError(
+                    f"a statement took longer than the {timeout_s:g} s that it may, and was ended. The database is "
+                    "overloaded, or the search asks for too much at once; try again."
+                ) from exc
             finally:
                 if not connection.closed:
                     await connection.set_isolation_level(None)

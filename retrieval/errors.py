@@ -5,6 +5,7 @@
     ├── ExtraMissingError          an optional dependency is not installed
     ├── WeightsError               model files cannot be had or are not the ones expected
     ├── DatabaseUnavailableError   the database cannot be reached (retryable)
+    ├── QueryTimeoutError          the database ended a statement that took too long (retryable)
     ├── SchemaOutdatedError        the database's schema is older or newer than this release
     ├── NotFoundError              a collection, document, revision, source or key does not exist
     │   └── ErasedError            a document did exist, and was deleted with its texts
@@ -50,6 +51,12 @@ class WeightsError(FootnoteError):
 
 class DatabaseUnavailableError(FootnoteError):
     """The database cannot be reached; the same call may succeed later."""
+
+    retryable = True
+
+
+class QueryTimeoutError(FootnoteError):
+    """A statement took longer than it may, and the database ended it; the same call may succeed later."""
 
     retryable = True
 

@@ -8,6 +8,7 @@ other words (`SearchQueries`) is searched for once for each of its texts, and th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -54,6 +55,9 @@ class SearchPolicy:
 
     candidates: how many each list contributes, at least (never fewer than the `k` asked for).
     combination: how the lists of several texts become one.
+    timeout_s: how long one of its statements may take before Postgres ends it; None sets no limit.
+    at_once: how many searches one searcher does at a time; others wait in their order. Fewer than there are
+        connections, so that what takes a moment never waits for what takes long.
     """
 
     candidates: int = 200
@@ -62,6 +66,8 @@ class SearchPolicy:
     rerank: RerankPolicy = field(default_factory=RerankPolicy)
     passages: PassagePolicy = field(default_factory=PassagePolicy)
     combination: Combination = "max"
+    timeout_s: float | None = None
+    at_once: int = 8
 
 
 def check_question(question: str) -> str:
@@ -112,6 +118,7 @@ class Searcher:
         self._query_embedder = query_embedder
         self._reranker = reranker
         self._policy = policy
+        self._turn = asyncio.Semaphore(policy.at_once)
 
     async def search(
         self,
@@ -126,14 +133,15 @@ class Searcher:
         """The best `k` passages for a question, best first; fewer where the collection has fewer.
 
         `passages`: how hits become the result, where that is not as the searcher's policy says.
-        Raises `InvalidRequestError`, `IndexMismatchError`, `DatabaseUnavailableError`, `ModelError`.
+        Raises `InvalidRequestError`, `IndexMismatchError`, `DatabaseUnavailableError`, `QueryTimeoutError`,
+        `ModelError`.
         """
         k = check_k(k)
         queries = SearchQueries.of(check_question(question)) if isinstance(question, str) else question
         wanted = self._policy.passages if passages is None else passages
         selection = Selection(scope=scope, filters=filters)
         vectors = await self._embed(queries)
-        async with self._database.snapshot() as connection:
+        async with self._turn, self._database.snapshot(timeout_s=self._policy.timeout_s) as connection:
             index = await index_for_search(connection, collection, self._embedder.identity, self._store)
             if index is None:
                 return []

@@ -24,7 +24,7 @@ from retrieval.records import Document, Revision
 from service.asking import DEFAULT_K, Question
 from service.auditing import Audit, Kind, Status
 from service.identity import Identity
-from service.usage import record_answer
+from service.metering import MeteredAnswer
 from service.wiring import Footnote, Found
 
 
@@ -87,11 +87,24 @@ class Desk:
             await self._note_failure(exc, "ask", collection=collection, question=question)
             raise
 
+    async def begin(self, question: Question, *, answer_id: UUID | None = None) -> MeteredAnswer:
+        """An answer as `answer` tells it, for which a place and what it may cost are reserved already. Raises
+        `LimitReachedError`. Wrap it in `contextlib.aclosing`, at once."""
+        return await self.footnote.meter.begin(
+            question, self._answer(question), caller_id=self.caller.id, answer_id=answer_id or uuid4()
+        )
+
     async def answer(
         self, question: Question, *, answer_id: UUID | None = None
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """As `Footnote.answer`: noted before anything is told, and complete before the last is; what it cost is
-        written down under its id, for feedback to be about (`service.usage`). Wrap it in `contextlib.aclosing`."""
+        """As `Footnote.answer`, within the caller's limits: noted before anything is told, and complete before the last
+        is; what it cost is written down under its id, for feedback to be about (`service.usage`). Wrap it in
+        `contextlib.aclosing`."""
+        async with aclosing(await self.begin(question, answer_id=answer_id)) as events:
+            async for event in events:
+                yield event
+
+    async def _answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         row = await self.audit.write(
             self.caller, "ask", status="begun", collection=question.collection.name, question=question.text
         )
@@ -107,12 +120,6 @@ class Desk:
                             documents.append(citation.document_id)
                         case Done(answer=answer):
                             documents += (citation.document_id for citation in answer.citations)
-                            await record_answer(
-                                self.footnote.database,
-                                answer_id=answer_id or uuid4(),
-                                caller_id=self.caller.id,
-                                answer=answer,
-                            )
                             await self.audit.complete(row, status=answer.status, documents=documents)
                             status = None
                     yield event

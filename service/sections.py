@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,7 +30,7 @@ def _tables(value: object) -> object:
     try:
         return json.loads(value)
     except ValueError:  # its message would repeat the value, which may hold a key
-        raise ValueError("it has to be a list of tables, written as JSON") from None
+        raise ValueError("it has to be tables, written as JSON") from None
 
 
 def _expand(path: Path) -> Path:
@@ -227,6 +228,36 @@ class IngestSettings(Section):
     retention_days: Annotated[int, Field(ge=0)] = 90
     patience_s: Annotated[float, Field(ge=0)] = 60.0
     readers: Annotated[tuple[Reader, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (PUBLIC,)
+
+
+class PriceSettings(Section):
+    """What a million tokens cost, in the one currency that all prices have."""
+
+    prompt: Annotated[Decimal, Field(ge=0)]
+    completion: Annotated[Decimal, Field(ge=0)]
+
+
+class LimitsSettings(Section):
+    """What a key may take where nothing else was said of it; 0 is no limit. `prices` are by the name of the model."""
+
+    requests_per_minute: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    requests_per_day: Annotated[int, Field(ge=0, le=2**53)] = 0
+    tokens_per_day: Annotated[int, Field(ge=0, le=2**53)] = 0
+    money_per_month: Annotated[Decimal, Field(ge=0, le=10**12)] = Decimal(0)
+    answers_at_once: Annotated[int, Field(ge=0, le=1000)] = 0
+    prices: Annotated[dict[str, PriceSettings], NoDecode, BeforeValidator(_tables)] = Field(
+        default_factory=dict
+    )
+
+
+class OverloadSettings(Section):
+    """How much one process takes on at a time, and how long it may take. `stop_delay_s`: how long `serve` still takes
+    requests after it was told to stop, while it already says that it is not ready."""
+
+    requests_at_once: Annotated[int, Field(ge=1, le=100_000)] = 128
+    answer_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 330.0
+    search_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 20.0
+    stop_delay_s: Annotated[float, Field(ge=0, le=600)] = 0.0
 
 
 class UploadsSettings(Section):

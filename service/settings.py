@@ -35,8 +35,10 @@ from service.sections import (
     Folder,
     IngestSettings,
     JobsSettings,
+    LimitsSettings,
     LlmSettings,
     ModelSettings,
+    OverloadSettings,
     ParsingSettings,
     QueriesSettings,
     RerankerSettings,
@@ -89,6 +91,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
+    limits: LimitsSettings = LimitsSettings()
+    overload: OverloadSettings = OverloadSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -182,6 +186,7 @@ def _check_together(settings: Settings) -> None:
             f"store.words (FOOTNOTE_STORE__WORDS) is qdrant, but store.kind (FOOTNOTE_STORE__KIND) is "
             f"{settings.store.kind}. Keep the vectors in qdrant, too, or leave the words in postgres."
         )
+    _check_prices(settings)
     overlap, longest = settings.chunking.overlap_tokens, settings.chunking.max_tokens
     if 2 * overlap >= longest:
         raise ConfigurationError(
@@ -221,6 +226,19 @@ def _check_models(llm: LlmSettings) -> None:
             raise ConfigurationError(
                 f"{name} ({variable}) is not set, which the language model of the kind {model.kind} needs. Set it, or "
                 "leave the language model out."
+            )
+
+
+def _check_prices(settings: Settings) -> None:
+    """Raise `ConfigurationError` where money is limited that nothing costs."""
+    if not settings.limits.money_per_month or not settings.llm.is_set:
+        return
+    for model in (settings.llm, *settings.llm.fallbacks):
+        if model.model not in settings.limits.prices:
+            raise ConfigurationError(
+                f"limits.money_per_month (FOOTNOTE_LIMITS__MONEY_PER_MONTH) is set, but limits.prices "
+                f"(FOOTNOTE_LIMITS__PRICES) has no price of '{model.model}', whose answers would cost nothing. Add it, "
+                "or leave the limit out."
             )
 
 

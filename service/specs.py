@@ -20,6 +20,8 @@ from retrieval.reranking import RerankPolicy
 from retrieval.search import SearchPolicy
 from retrieval.stores import StoreSpec
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
+from service.limits import Limits
+from service.prices import Price, Prices
 from service.sections import ModelSettings
 from service.settings import Settings
 
@@ -81,6 +83,8 @@ def search_policy(settings: Settings) -> SearchPolicy:
             decided_margin=chosen.decided_margin,
         ),
         passages=passage_policy(settings),
+        timeout_s=settings.overload.search_timeout_s,
+        at_once=max(1, settings.database.max_connections * 2 // 3),
     )
 
 
@@ -108,6 +112,28 @@ def answer_policy(settings: Settings) -> AnswerPolicy:
 def rewrite_policy(settings: Settings) -> RewritePolicy:
     """How other words for questions are looked for under these settings."""
     return RewritePolicy(variants=settings.queries.variants, timeout_s=settings.queries.timeout_s)
+
+
+def limits(settings: Settings) -> Limits:
+    """What callers may take under these settings."""
+    chosen = settings.limits
+    return Limits(
+        requests_per_minute=chosen.requests_per_minute,
+        requests_per_day=chosen.requests_per_day,
+        tokens_per_day=chosen.tokens_per_day,
+        money_per_month=chosen.money_per_month,
+        answers_at_once=chosen.answers_at_once,
+    )
+
+
+def prices(settings: Settings) -> Prices:
+    """What models cost under these settings."""
+    return Prices(
+        by_model={
+            model: Price(prompt=price.prompt, completion=price.completion)
+            for model, price in settings.limits.prices.items()
+        }
+    )
 
 
 def store_spec(settings: Settings) -> StoreSpec:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from generation.answers import Answer
+from generation.llms import Usage
 from retrieval.database import Database, query
 from retrieval.errors import NotFoundError
 
@@ -32,6 +33,19 @@ class UsageRow:
     prompt_tokens: int
     completion_tokens: int
     money: Decimal
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of `footnote usage --json` and `GET /v1/usage`."""
+        return {
+            "day": self.day.isoformat(),
+            "key": str(self.caller_id),
+            "name": self.caller,
+            "model": self.model,
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "money": float(self.money),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +85,22 @@ async def record_answer(
             },
         )
     await database.execute(query("usage.forget_answers"))
+
+
+async def add_usage(
+    database: Database, *, caller_id: UUID, model: str, usage: Usage, money: Decimal = _NOTHING
+) -> None:
+    """Count what was used for an answer that nobody got. Raises `DatabaseUnavailableError`."""
+    await database.execute(
+        query("usage.add"),
+        {
+            "caller_id": caller_id,
+            "model": model,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "money": money,
+        },
+    )
 
 
 async def list_usage(

@@ -46,8 +46,10 @@ from retrieval.stores import VectorStore, load_store
 from service.asking import DEFAULT_K, Asking, Question
 from service.auditing import Audit
 from service.embedded_postgres import EmbeddedPostgres
+from service.metering import Meter
 from service.migrations import check_schema, migrate
 from service.parsing import parser_policy
+from service.quotas import Quotas
 from service.sections import CacheSettings
 from service.settings import Settings, runtime_directory
 from service.signing_keys import SigningKeys
@@ -57,7 +59,9 @@ from service.specs import (
     chunk_policy,
     embedder_spec,
     entailment_weights,
+    limits,
     llm_specs,
+    prices,
     reranker_spec,
     rewrite_policy,
     search_policy,
@@ -197,6 +201,25 @@ class Footnote(Intake):
         )
         async with aclosing(self.answer(prepared)) as events:
             return await whole(events)
+
+    @property
+    def meter(self) -> Meter:
+        """What answers on a caller's behalf may cost and how long they may take."""
+        chosen = self.settings.llm
+        models = () if self.llm is None else (self.llm.model, *(m.model or "" for m in chosen.fallbacks))
+        return Meter(
+            quotas=self.quotas,
+            prices=prices(self.settings),
+            models=models,
+            policy=self.answer_policy,
+            rewrites=self.settings.queries.rewrite != "off",
+            timeout_s=self.settings.overload.answer_timeout_s,
+        )
+
+    @property
+    def quotas(self) -> Quotas:
+        """What callers may take."""
+        return Quotas(database=self.database, limits=limits(self.settings))
 
     @property
     def _asking(self) -> Asking:

@@ -26,6 +26,7 @@ from service.cli import (
     evaluating,
     indexes,
     ingesting,
+    limiting,
     llms,
     reindexing,
     serving,
@@ -69,6 +70,7 @@ indexes.register(app)
 llms.register(app)
 admin.register(app)
 audited.register(app)
+limiting.register(app)
 
 
 def main() -> None:

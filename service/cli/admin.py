@@ -13,11 +13,23 @@ from ingest.failures import Failure, count_failures, list_failures
 from retrieval.collections import allow_outside, list_collections
 from retrieval.database import Database
 from service.cli.display import count, note, one_line, print_json, show_table, stdout
+from service.cli.limiting import (
+    Concurrent,
+    MoneyPerMonth,
+    PerDay,
+    PerMinute,
+    TokensPerDay,
+    keys_limits,
+    said_limits,
+    show_limits,
+)
 from service.cli.options import JsonOption, parse_principals, with_database
 from service.identity import Role
 from service.keys import METRICS, ApiKey, create_key, list_keys, revoke_key
+from service.limits import OwnLimits
 from service.migrations import migrate as apply_migrations
 from service.moments import read_deadline
+from service.quotas import list_limits, set_limits
 from service.settings import load_settings
 
 _FAILURES_SHOWN = 100
@@ -31,6 +43,7 @@ def register(app: typer.Typer) -> None:
     keys = typer.Typer(help="Keys for the HTTP service.", no_args_is_help=True)
     keys.command("create")(keys_create)
     keys.command("list")(keys_list)
+    keys.command("limits")(keys_limits)
     keys.command("revoke")(keys_revoke)
     app.add_typer(keys, name="keys")
     collections = typer.Typer(help="Collections of documents.", no_args_is_help=True)
@@ -132,18 +145,27 @@ def keys_create(
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Let it see at /metrics what is in the index: for Prometheus.")
     ] = False,
+    per_minute: PerMinute = None,
+    per_day: PerDay = None,
+    tokens_per_day: TokensPerDay = None,
+    money_per_month: MoneyPerMonth = None,
+    concurrent: Concurrent = None,
     as_json: JsonOption = False,
 ) -> int:
     """Make a key. It is shown once: only its hash is kept."""
+    own = said_limits(per_minute, per_day, tokens_per_day, money_per_month, concurrent)
     principals = [*(parse_principals(as_principals) or []), *([METRICS] if metrics else [])]
 
     named = None if collections is None else [part.strip() for part in collections.split(",") if part.strip()]
     end = None if expires is None else read_deadline(expires, now=datetime.now(UTC))
 
     async def run(database: Database) -> Any:
-        return await create_key(
+        made = await create_key(
             database, name=name, principals=principals, role=role, collections=named, expires_at=end
         )
+        if own.as_json():
+            await set_limits(database, made.id, own)  # nobody has the key before it is shown below
+        return made
 
     created = with_database(run)
     if as_json:
@@ -155,6 +177,7 @@ def keys_create(
                 "role": role,
                 "collections": named,
                 "expires_at": end,
+                "limits": own.as_json(),
             }
         )
     else:
@@ -165,12 +188,27 @@ def keys_create(
 
 def keys_list(as_json: JsonOption = False) -> int:
     """All keys, without their secrets."""
-    keys = with_database(list_keys)
+
+    async def run(database: Database) -> tuple[list[ApiKey], dict[UUID, OwnLimits]]:
+        return await list_keys(database), await list_limits(database)
+
+    keys, limits = with_database(run)
+    own = {key.id: limits.get(key.id, OwnLimits()) for key in keys}
     if as_json:
-        print_json({"keys": [asdict(key) for key in keys]})
+        print_json({"keys": [{**asdict(key), "limits": own[key.id].as_json()} for key in keys]})
     else:
         show_table(
-            ("id", "name", "begins with", "role", "counts as", "collections", "last used", "in force"),
+            (
+                "id",
+                "name",
+                "begins with",
+                "role",
+                "counts as",
+                "collections",
+                "limits",
+                "last used",
+                "in force",
+            ),
             (
                 (
                     k.id,
@@ -179,6 +217,7 @@ def keys_list(as_json: JsonOption = False) -> int:
                     k.role,
                     ", ".join(k.principals),
                     "all" if k.collections is None else ", ".join(k.collections),
+                    show_limits(own[k.id]),
                     k.last_used,
                     _in_force(k, datetime.now(UTC)),
                 )

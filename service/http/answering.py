@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from generation.events import AnswerEvent, Done
+from retrieval.errors import FootnoteError
+from service.http.broadcast import Broadcast
 from service.http.parts import Parts
+from service.metering import MeteredAnswer
 
 
 async def counted(
@@ -18,3 +21,12 @@ async def counted(
             if isinstance(event, Done):
                 parts.metrics.answered(event.answer.status, dropped=event.answer.dropped)
             yield event
+
+
+async def close_unless_told(events: MeteredAnswer, tell: Callable[[], Broadcast]) -> Broadcast:
+    """Have an answer told; one that nobody tells gives its place back. Raises what `tell` raises."""
+    try:
+        return tell()
+    except FootnoteError:
+        await events.aclose()
+        raise

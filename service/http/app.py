@@ -20,6 +20,7 @@ from retrieval.errors import ConfigurationError
 from service.http.broadcast import BroadcastPolicy
 from service.http.broadcasts import Broadcasts
 from service.http.browsers import is_loopback
+from service.http.crowd import Crowd
 from service.http.denials import Denials
 from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
@@ -61,6 +62,7 @@ from service.working import Reporting, Unwatched, log_refresh, working
 
 MAX_BODY_BYTES = 1024 * 1024
 _DRAIN_S = 30
+_LOOK_EVERY_S = 0.1
 _DRAIN_ANSWERS_S = 25
 """Of those, for answers that are told as they come about: what is not complete then ends with an error event."""
 _DESCRIPTION = (
@@ -105,6 +107,7 @@ def create_app(
                 readiness=ReadinessCheck(footnote, patience),
                 broadcasts=broadcasts,
                 mcp=mcp_server.handle,
+                crowd=Crowd(footnote.settings.overload.requests_at_once),
                 patience=patience,
                 version=version,
             )
@@ -253,9 +256,21 @@ class _Server(uvicorn.Server):
         self._report(self._greeting)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._report(f"Footnote is stopping: what runs is finished, within {_DRAIN_S} s.")
         parts: Parts = self._app.state.parts
+        parts.readiness.stop()
+        await self._be_noticed(parts.footnote.settings.overload.stop_delay_s)
+        self._report(f"Footnote is stopping: what runs is finished, within {_DRAIN_S} s.")
         await asyncio.gather(parts.broadcasts.drain(within_s=_DRAIN_ANSWERS_S), super().shutdown(sockets))
+
+    async def _be_noticed(self, delay_s: float) -> None:
+        """Go on as before while load balancers notice that the service is not ready; Ctrl-C pressed again ends that."""
+        if not delay_s:
+            return
+        self._report(f"Footnote was told to stop, and says for {delay_s:g} s that it is not ready.")
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + delay_s
+        while not self.force_exit and (left := ends_at - clock()) > 0:  # noqa: ASYNC110  # uvicorn's flag
+            await asyncio.sleep(min(_LOOK_EVERY_S, left))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -23,6 +23,7 @@ from starlette.requests import HTTPConnection
 from retrieval.errors import FootnoteError
 from retrieval.records import Scope
 from service.desk import Desk
+from service.http.admission import admitted
 from service.http.browsers import COOKIE, check_origin, is_on_this_machine, is_own_origin
 from service.http.parts import Parts, parts_of
 from service.http.problems import (
@@ -73,7 +74,8 @@ class KeyedRoute(APIRoute):
             caller = await authenticate(request)
             check_role(caller, needed)
             request.state.caller = caller
-            return await handle(request)
+            async with admitted(request, caller):
+                return await handle(request)
 
         return handle_keyed
 

@@ -28,11 +28,14 @@ _WHEN = {
     413: "The body is larger than what is accepted.",
     415: "The body was not sent as JSON, or not as a form; or no parser reads a file of this kind.",
     422: "The request does not have the right shape, or asks for what cannot be.",
-    429: "Too many jobs of this key have not ended yet.",
+    429: "A limit of the key is reached: `limit` says which, how much of it, and when there is more, as does "
+    "`Retry-After`. Where a key has limits on requests, every response tells what is left (`RateLimit`). Or too many "
+    "jobs of the key have not ended yet.",
     500: "Something went wrong inside, or the service is not configured rightly.",
     502: "The language model's server is away, refuses, or gives something that is not an answer.",
-    503: "The database, a model or the tokens' issuer is away; `Retry-After` says when to try again.",
-    504: "The language model took too long.",
+    503: "The database, a model or the tokens' issuer is away; or the service has taken on as much as it can, or is "
+    "stopping. `Retry-After` says when to try again.",
+    504: "The search, the language model or the answer took too long.",
     507: "The service's disk is full.",
 }
 EVENTS: dict[str, Any] = {
@@ -63,7 +66,18 @@ CHUNKS: dict[str, Any] = {
         "example": CHUNKS_EXAMPLE,
     }
 }
-ALWAYS = (401, 403, 422, 500, 503)
+_HEADERS_OF_LIMITS: dict[str, Any] = {
+    name: {"description": description, "schema": {"type": "string"}}
+    for name, description in {
+        "Retry-After": "Seconds until there is more.",
+        "RateLimit-Policy": 'The limits on requests, as in `"minute";q=60;w=60`.',
+        "RateLimit": 'What is left of them and for how many seconds, as in `"minute";r=0;t=41`.',
+        "RateLimit-Limit": "Of the one that has least left: the limit.",
+        "RateLimit-Remaining": "How much is left of it.",
+        "RateLimit-Reset": "Seconds until it begins anew.",
+    }.items()
+}
+ALWAYS = (401, 403, 422, 429, 500, 503)
 WITH_BODY = (400, 413, 415)
 
 
@@ -105,6 +119,7 @@ def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
         "description": _WHEN[status],
+        **({"headers": _HEADERS_OF_LIMITS} if status == HTTPStatus.TOO_MANY_REQUESTS else {}),
         "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
     }
 

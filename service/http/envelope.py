@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http.denials import Denials
 from service.http.problems import fault
 from service.http.telemetry import Metrics
+from service.limits import Standing
 from service.logs import REQUEST_ID
 
 logger = logging.getLogger("footnote.requests")
@@ -42,6 +43,7 @@ class Envelope:
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
         status = 0
+        scope.setdefault("state", {})
 
         async def send_enveloped(message: Message) -> None:
             nonlocal status
@@ -51,6 +53,7 @@ class Envelope:
                 headers[REQUEST_ID_HEADER] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "no-store")
+                headers.update(_standing(scope))
             await send(message)
 
         token = REQUEST_ID.set(request_id)
@@ -101,3 +104,9 @@ class Envelope:
             prefix=getattr(said, "key_prefix", None),
             peer=(scope.get("client") or ("unknown",))[0],
         )
+
+
+def _standing(scope: Scope) -> dict[str, str]:
+    """What is left of the caller's limits, where there are any (`service.http.admission`)."""
+    standing: Standing | None = scope.get("state", {}).get("standing")
+    return {} if standing is None else standing.headers()

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from service.auditing import Audit
 from service.http.broadcasts import Broadcasts
+from service.http.crowd import Crowd
 from service.http.patience import Patience
 from service.http.readiness import ReadinessCheck
 from service.http.telemetry import Figures, IndexWatch, Metrics
@@ -35,6 +36,7 @@ class Parts:
     readiness: ReadinessCheck
     broadcasts: Broadcasts
     mcp: ASGIApp
+    crowd: Crowd
     patience: Patience
     version: str
 

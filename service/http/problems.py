@@ -1,10 +1,12 @@
 """Problems: the one shape of error responses (RFC 9457, `application/problem+json`).
 
-    {"type", "title", "status", "detail", "instance", "request_id", "errors": [{"in", "field", "message"}]}
+    {"type", "title", "status", "detail", "instance", "request_id", "errors": [{"in", "field", "message"}],
+     "limit": {"name", "limit", "used", "retry_after_s"}}
 
 Where clients of OpenAI's API call, they have the shape of theirs instead (`service.http.chat_errors`).
 
-`type` is what programs tell problems apart by; `errors` is there for requests of the wrong shape alone.
+`type` is what programs tell problems apart by; `errors` is there for requests of the wrong shape alone, `limit` where
+one is reached.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from retrieval.errors import (
     InvalidRequestError,
     ModelError,
     NotFoundError,
+    QueryTimeoutError,
 )
 from service.answering_jobs import JobInterruptedError, OwnerGoneError
 from service.collections import AlreadyThereError, StillInUseError
@@ -49,6 +52,7 @@ from service.http.broadcast import (
     TooManyAnswersError,
 )
 from service.http.chat_errors import chat_error, chat_status, speaks_openai
+from service.http.crowd import OverloadedError
 from service.http.cursors import CursorError
 from service.http.refusals import (
     ChangedMeanwhileError,
@@ -60,7 +64,9 @@ from service.http.refusals import (
     StillAtWorkError,
 )
 from service.jobs import JobConflictError, JobGoneError, TooManyJobsError
+from service.limits import LimitReachedError
 from service.logs import REQUEST_ID
+from service.metering import AnswerTimeoutError
 from service.signing_keys import IssuerUnavailableError
 from service.tokens import TokenRefusedError
 from service.uploads import NoRoomError, WrongFileError
@@ -210,6 +216,19 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
         LLMTimeoutError: Kind(
             status=504, name="llm-timeout", title="The language model took too long", headers=_RETRY
         ),
+        LimitReachedError: Kind(status=429, name="limit-reached", title="A limit of the key is reached"),
+        OverloadedError: Kind(
+            status=503,
+            name="overloaded",
+            title="The service has taken on as much as it can",
+            headers=MappingProxyType({"Retry-After": "1"}),
+        ),
+        QueryTimeoutError: Kind(
+            status=504, name="search-timeout", title="The search took too long", headers=_RETRY
+        ),
+        AnswerTimeoutError: Kind(
+            status=504, name="answer-timeout", title="The answer took too long", headers=_RETRY
+        ),
         ServiceStoppingError: Kind(
             status=503, name="stopping", title="The service is stopping", headers=_RETRY
         ),
@@ -262,9 +281,11 @@ def problem(
     detail: str,
     *,
     errors: Sequence[Mapping[str, str]] = (),
+    members: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that tells of a problem, in the shape that the address's clients read."""
+    """The response that tells of a problem, in the shape that the address's clients read; `members` is what programs
+    are told beside its words."""
     request.state.problem = kind.name  # for whoever logs that the request was denied
     path = request.scope["path"]
     if speaks_openai(path):
@@ -274,7 +295,7 @@ def problem(
             status_code=chat_status(kind.status),
             headers={**kind.headers, **(headers or {})},
         )
-    content = _shape(kind, detail, path=path)
+    content = _shape(kind, detail, path=path) | dict(members or {})
     if errors:
         content["errors"] = list(errors)
     return JSONResponse(
@@ -298,7 +319,7 @@ def problem_in_stream(error: Exception, *, path: str) -> dict[str, Any]:
     if isinstance(error, FootnoteError):
         kind = kind_of(error)
         _log(error, kind)
-        return _shape(kind, kind.detail or str(error), path=path)
+        return _shape(kind, kind.detail or str(error), path=path) | _members(error)
     logger.error("a fault that nobody foresaw, in the middle of an answer", exc_info=error)
     return _shape(_FAULT, _FAULT.detail or "", path=path)
 
@@ -324,7 +345,13 @@ async def _on_footnote_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, FootnoteError)
     kind = kind_of(exc)
     _log(exc, kind)
-    return problem(request, kind, kind.detail or str(exc))
+    headers = {"Retry-After": str(exc.retry_after_s)} if isinstance(exc, LimitReachedError) else None
+    return problem(request, kind, kind.detail or str(exc), members=_members(exc), headers=headers)
+
+
+def _members(error: FootnoteError) -> dict[str, Any]:
+    """What is told of an error beside its words."""
+    return {"limit": error.as_json()} if isinstance(error, LimitReachedError) else {}
 
 
 def _log(error: FootnoteError, kind: Kind) -> None:

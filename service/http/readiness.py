@@ -57,6 +57,9 @@ class Readiness:
         }
 
 
+_STOPPING = Readiness(parts={"service": PartState(ready=False, detail="it is stopping")})
+
+
 class ReadinessCheck:
     """Asks the parts at most every five seconds, so that no prober can load the service."""
 
@@ -64,8 +67,15 @@ class ReadinessCheck:
         self._footnote = footnote
         self._patience = patience
         self._recent = Recent(self._ask, max_age_s=_MAX_AGE_S)
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Say from now on that the service is not ready: it is stopping, though it still answers."""
+        self._is_stopping = True
 
     async def get(self) -> Readiness:
+        if self._is_stopping:
+            return _STOPPING
         return await self._recent.get()
 
     async def _ask(self) -> Readiness:

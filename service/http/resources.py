@@ -370,13 +370,4 @@ class UsagesBody(_Body):
 
 
 def usage_as_json(row: UsageRow) -> dict[str, Any]:
-    return {
-        "day": row.day.isoformat(),
-        "key": str(row.caller_id),
-        "name": row.caller,
-        "model": row.model,
-        "requests": row.requests,
-        "prompt_tokens": row.prompt_tokens,
-        "completion_tokens": row.completion_tokens,
-        "money": float(row.money),
-    }
+    return row.as_json()

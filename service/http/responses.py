@@ -17,6 +17,7 @@ from generation.answers import Outcome, Status
 from service.auditing import Kind
 from service.auditing import Status as AuditStatus
 from service.identity import Role
+from service.limits import LimitName
 
 _DOCUMENT = "0d9f6d52-6a3f-4a53-8c6b-2f1f3c2f7a10"
 _HIT: dict[str, Any] = {
@@ -372,8 +373,20 @@ class WrongFieldBody(BaseModel):
     message: str
 
 
+class LimitBody(BaseModel):
+    """A limit that is reached: how much of it was taken, and in how many seconds there is more."""
+
+    model_config = ConfigDict(title="Limit")
+
+    name: LimitName
+    limit: float
+    used: float
+    retry_after_s: int
+
+
 class ProblemBody(BaseModel):
-    """An error (RFC 9457). Tell problems apart by `type`; `errors` is there for requests of the wrong shape alone."""
+    """An error (RFC 9457). Tell problems apart by `type`; `errors` is there for requests of the wrong shape alone, and
+    `limit` where one is reached."""
 
     model_config = ConfigDict(title="Problem")
 
@@ -384,6 +397,7 @@ class ProblemBody(BaseModel):
     instance: str
     request_id: str | None
     errors: list[WrongFieldBody] | None = None
+    limit: LimitBody | None = None
 
 
 class WelcomeBody(_Body):

@@ -29,3 +29,7 @@ WHERE id = %(key_id)s AND (last_used IS NULL OR last_used < now() - interval '1 
 -- Put a key out of force; a key that already is keeps its time.
 UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = %(key_id)s
 RETURNING id, name, prefix, principals, role, collections, expires_at, created_at, last_used, revoked_at
+
+-- name: exists
+-- Whether there is such a key, revoked or not.
+SELECT id FROM api_keys WHERE id = %(key_id)s

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -351,3 +352,19 @@ def test_a_language_model_that_lacks_something_is_refused_without_secrets(
     message = refusal()
     assert told in message
     assert SECRET not in message
+
+
+def test_prices_come_from_tables_or_as_json(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file('[limits]\nmoney_per_month = 20\n[limits.prices."large"]\nprompt = 2.5\ncompletion = 10\n')
+    limits = load_settings().limits
+    assert (limits.money_per_month, limits.prices["large"].prompt) == (20, Decimal("2.5"))
+    monkeypatch.setenv("FOOTNOTE_LIMITS__PRICES", '{"small": {"prompt": 1, "completion": 2}}')
+    assert "small" in load_settings().limits.prices
+
+
+def test_money_that_nothing_costs_is_no_limit(write_file: WriteFile) -> None:
+    write_file(
+        '[llm]\nbase_url = "http://localhost:8000/v1"\nmodel = "large"\n[limits]\nmoney_per_month = 20\n'
+    )
+    with pytest.raises(ConfigurationError, match=r"has no price of 'large'"):
+        load_settings()

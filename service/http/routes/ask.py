@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from generation.answer import whole
-from service.http.answering import counted
+from service.http.answering import close_unless_told, counted
 from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.describing import ALWAYS, WITH_BODY, answered, problems
 from service.http.parts import PartsOf
@@ -48,11 +48,14 @@ async def ask(
         turns=[turn.turn() for turn in asked.turns],
     )
     answer_id = uuid4()
-    events = counted(desk.answer(question, answer_id=answer_id), parts)
+    paid = await desk.begin(question, answer_id=answer_id)
+    events = counted(paid, parts)
     if asked.stream:
-        broadcast = parts.broadcasts.start(events, owner=key.id, answer_id=answer_id)
+        broadcast = await close_unless_told(
+            paid, lambda: parts.broadcasts.start(events, owner=key.id, answer_id=answer_id)
+        )
         return EventStream(broadcast.listen(0), send_timeout_s=parts.broadcasts.policy.send_timeout_s)
-    async with aclosing(events):
+    async with aclosing(paid), aclosing(events):
         answer = await while_there(request, whole(events))
     if answer is None:
         return nobody_there()

@@ -13,7 +13,7 @@ from generation.answer import whole
 from retrieval.errors import NotFoundError
 from service.asking import Question
 from service.desk import Desk
-from service.http.answering import counted
+from service.http.answering import close_unless_told, counted
 from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.compatible.bodies import CompletionBody
 from service.http.compatible.completions import ChatFrames, Wanted, completion
@@ -47,7 +47,7 @@ _GRACE_S = 1.0
                 }
             },
         },
-        **chat_errors(400, 401, 403, 404, 413, 415, 500, 502, 503, 504),
+        **chat_errors(400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504),
     },
 )
 async def complete(
@@ -67,12 +67,18 @@ async def complete(
         includes_usage=asked.includes_usage,
     )
     headers = {IGNORED_HEADER: ", ".join(asked.ignored)} if asked.ignored else {}
-    events = counted(desk.answer(question), parts)
+    paid = await desk.begin(question)
+    events = counted(paid, parts)
     if asked.stream:
-        broadcast = parts.broadcasts.start(events, owner=key.id, telling=ChatFrames(wanted), grace_s=_GRACE_S)
+        broadcast = await close_unless_told(
+            paid,
+            lambda: parts.broadcasts.start(
+                events, owner=key.id, telling=ChatFrames(wanted), grace_s=_GRACE_S
+            ),
+        )
         timeout_s = parts.broadcasts.policy.send_timeout_s
         return EventStream(broadcast.listen(0), send_timeout_s=timeout_s, headers=headers)
-    async with aclosing(events):
+    async with aclosing(paid), aclosing(events):
         answer = await while_there(request, whole(events))
     if answer is None:
         return nobody_there()

@@ -17,7 +17,7 @@ router = keyed_router("openai")
     "/v1/models",
     summary="List models (OpenAI-compatible)",
     response_model=ModelsBody,
-    responses=chat_errors(401, 500, 503),
+    responses=chat_errors(401, 429, 500, 503),
 )
 async def list_all(parts: PartsOf, caller: Caller) -> JSONResponse:
     """A model for every collection in which the caller may read something: `footnote` for the one named default,
@@ -30,7 +30,7 @@ async def list_all(parts: PartsOf, caller: Caller) -> JSONResponse:
     "/v1/models/{model:path}",
     summary="Show a model (OpenAI-compatible)",
     response_model=ModelBody,
-    responses=chat_errors(401, 404, 422, 500, 503),
+    responses=chat_errors(401, 404, 422, 429, 500, 503),
 )
 async def show(model: str, parts: PartsOf, caller: Caller) -> JSONResponse:
     """One model. What the caller may not read does not exist for them."""

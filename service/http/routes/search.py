@@ -19,7 +19,7 @@ router = keyed_router("search")
     "/v1/search",
     summary="Search for passages",
     response_model=HitsBody,
-    responses=problems(*ALWAYS, *WITH_BODY, 404),
+    responses=problems(*ALWAYS, *WITH_BODY, 404, 504),
 )
 async def search(asked: SearchRequest, parts: PartsOf, desk: CallersDesk) -> JSONResponse:
     """The best `k` passages of a collection for a query, best first."""

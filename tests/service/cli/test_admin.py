@@ -96,3 +96,28 @@ def test_the_audit_is_listed_by_time_and_key(
     assert listed("--key", "fn_annannan") == [("ann", "q1"), ("ann", "q20")]
     assert listed("--limit", "1") == [("bob", "q1")]
     assert run(["audit", "list", "--since", "lately"]) == 2
+
+
+def test_a_key_gets_limits_of_its_own_which_can_be_changed_and_lifted(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FOOTNOTE_HOME", str(tmp_path))
+    monkeypatch.setenv("FOOTNOTE_DATABASE__DSN", dsn)
+    said = ["--per-minute", "60", "--money-per-month", "12.50", "--concurrent", "none"]
+    assert run(["keys", "create", "ann", *said, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    limits = {"requests_per_minute": 60, "money_per_month": 12.5, "answers_at_once": 0}
+    assert made["limits"] == limits
+    assert (
+        run(["keys", "limits", made["id"], "--per-minute", "default", "--tokens-per-day", "1000", "--json"])
+        == 0
+    )
+    changed = {"tokens_per_day": 1000, "money_per_month": 12.5, "answers_at_once": 0}
+    assert json.loads(capsys.readouterr().out)["limits"] == changed
+    assert run(["keys", "list", "--json"]) == 0
+    assert [key["limits"] for key in json.loads(capsys.readouterr().out)["keys"]] == [changed]
+    assert run(["usage", "--since", "2020-01-01", "--key", made["id"], "--json"]) == 0
+    nothing = {"requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "money": 0}
+    assert json.loads(capsys.readouterr().out) == {"usage": [], "total": nothing}
+    for wrong in ("0", "-1", "1.5", "many", "NaN"):
+        assert run(["keys", "create", "bob", "--per-minute", wrong]) == 2
