@@ -20,6 +20,7 @@ from retrieval.errors import ConfigurationError, FootnoteError, InvalidRequestEr
 from service.cli import (
     admin,
     asking,
+    configuring,
     doctoring,
     documents,
     evaluating,
@@ -66,6 +67,7 @@ evaluating.register(app)
 reindexing.register(app)
 indexes.register(app)
 llms.register(app)
+configuring.register(app)
 admin.register(app)
 
 
