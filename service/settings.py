@@ -42,6 +42,7 @@ from service.sections import (
     SearchSettings,
     StoreSettings,
     SupportSettings,
+    TelemetrySettings,
 )
 
 PREFIX = "FOOTNOTE_"
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     answers: AnswersSettings = AnswersSettings()
     cache: CacheSettings = CacheSettings()
     support: SupportSettings = SupportSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()

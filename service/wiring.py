@@ -12,7 +12,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
@@ -42,6 +42,7 @@ from retrieval.stores import VectorStore, load_store
 from service.asking import DEFAULT_K, Asking, Question
 from service.embedded_postgres import EmbeddedPostgres
 from service.migrations import check_schema, migrate
+from service.observing import Observer
 from service.parsing import parser_policy
 from service.sections import CacheSettings
 from service.settings import Settings, runtime_directory
@@ -56,7 +57,9 @@ from service.specs import (
     rewrite_policy,
     search_policy,
     store_spec,
+    tracer_spec,
 )
+from service.tracing import load_tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,7 @@ class Footnote(Intake):
     answer_cache: AnswerCache | None = None
     query_vectors: KeptVectors | None = None
     pair_reader: PairReader | None = None
+    observer: Observer = field(default_factory=Observer)
 
     async def search(
         self,
@@ -204,12 +208,18 @@ class Footnote(Intake):
             rewrite=None if method == "off" else method,
             rewrite_policy=rewrite_policy(self.settings),
             cache=self.answer_cache,
+            observer=self.observer,
         )
 
     def cache_figures(self) -> dict[str, KeptFigures]:
         """How often what is kept was of use, by what is kept."""
         kept = {"answers": self.answer_cache, "query_vectors": self.query_vectors}
         return {name: cache.figures() for name, cache in kept.items() if cache is not None}
+
+    def waiting(self) -> dict[str, int]:
+        """How much waits for the models, by queue."""
+        waiting = {**self.embedding.waiting(), "pairs": self.scoring.waiting()}
+        return waiting if self.pair_reader is None else waiting | {"support": self.pair_reader.waiting()}
 
 
 @asynccontextmanager
@@ -313,6 +323,9 @@ async def open_footnote(
     `watched`: puts something between search and the embedder of questions, which measures it.
     """
     async with AsyncExitStack() as stack:
+        tracer = load_tracer(tracer_spec(settings))
+        stack.push_async_callback(asyncio.to_thread, tracer.close)
+        observer = Observer(tracer=tracer)
         intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
         specs = llm_specs(settings)
         check = await stack.enter_async_context(
@@ -342,12 +355,14 @@ async def open_footnote(
                 ),
                 reranker=check.scoring if settings.reranker.enabled else None,
                 policy=search_policy(settings),
+                stages=observer,
             ),
             llm=llm,
             answer_policy=check.policy,
             answer_cache=_answer_cache(settings.cache),
             query_vectors=query_vectors,
             pair_reader=check.pair_reader,
+            observer=observer,
         )
 
 

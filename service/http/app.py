@@ -22,14 +22,17 @@ from service.http.broadcasts import Broadcasts
 from service.http.describing import DescribedApp
 from service.http.envelope import Envelope
 from service.http.limits import BodyLimit
+from service.http.metrics.counters import Metrics
+from service.http.metrics.figures import Figures
+from service.http.metrics.watch import IndexWatch
 from service.http.parts import Parts
 from service.http.patience import Patience
 from service.http.problems import install_problems, problem_in_stream
 from service.http.readiness import ReadinessCheck
 from service.http.routes import answers, ask, documents, health, search
-from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
+from service.observing import Observer
 from service.settings import Settings
 from service.specs import Report
 from service.wiring import Footnote, open_footnote
@@ -51,6 +54,7 @@ def create_app(
 ) -> FastAPI:
     """The app. `open` is entered when it starts and left when it stops."""
     metrics = Metrics()
+    requests = Observer()
     version = _version()
 
     @asynccontextmanager
@@ -62,6 +66,9 @@ def create_app(
             Broadcasts(broadcast_policy, describe=problem_in_stream) as broadcasts,
         ):
             metrics.caches.read = footnote.cache_figures
+            metrics.queues.read = lambda: {**footnote.waiting(), "answers": broadcasts.running}
+            footnote.observer.figures = metrics.stages
+            requests.tracer = footnote.observer.tracer
             app.state.parts = Parts(
                 footnote=footnote,
                 metrics=metrics,
@@ -88,7 +95,7 @@ def create_app(
         app.include_router(room.router)
     install_problems(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
-    app.add_middleware(Envelope, metrics=metrics)  # added last, so outermost
+    app.add_middleware(Envelope, metrics=metrics, observer=requests)  # added last, so outermost
     return app
 
 

@@ -32,6 +32,7 @@ class KeyedRoute(APIRoute):
         async def handle_keyed(request: Request) -> Response:
             database = parts_of(request).footnote.database
             request.state.key = await authenticate(database, request.headers.get("authorization"))
+            request.state.key_prefix = request.state.key.prefix
             return await handle(request)
 
         return handle_keyed

@@ -8,9 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.http.broadcasts import Broadcasts
+from service.http.metrics.counters import Metrics
+from service.http.metrics.figures import Figures
+from service.http.metrics.watch import IndexWatch
 from service.http.patience import Patience
 from service.http.readiness import ReadinessCheck
-from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.wiring import Footnote
 
 

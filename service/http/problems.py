@@ -46,6 +46,7 @@ from service.http.broadcast import (
 )
 from service.http.cursors import CursorError
 from service.logs import REQUEST_ID
+from service.observing import current_trace_id
 
 logger = logging.getLogger("footnote.problems")
 
@@ -202,6 +203,7 @@ def _shape(kind: Kind, detail: str, *, path: str) -> dict[str, Any]:
         "detail": detail,
         "instance": quote(path)[:_LONGEST_INSTANCE],
         "request_id": REQUEST_ID.get(),
+        "trace_id": current_trace_id(),
     }
 
 

@@ -70,6 +70,7 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
             sizes = None
     parts.metrics.set_sizes(sizes)
     if with_index:
+        parts.metrics.set_sources(await parts.figures.sources())
         parts.metrics.set_inspection(parts.watch.latest())
     content, media_type = parts.metrics.expose(request.headers.get("accept", ""), with_index=with_index)
     return Response(content, media_type=media_type)

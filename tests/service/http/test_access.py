@@ -46,6 +46,7 @@ from tests.service.http.conftest import open_house
 EXACT = Bm25Policy()
 BY_SEGMENTS = Bm25Policy(scan_below=0)
 EVERYTHING_FOUND = 1_000
+SAME_TRACE = f"00-{1:032x}-{1:016x}-00"
 NARROWED: tuple[Mapping[str, object], ...] = (
     {},
     {"filters": {"paths": ["hr/"]}},
@@ -209,7 +210,7 @@ class Told:
 
 
 async def tell(client: httpx.AsyncClient, key: str, requests: Sequence[Asked]) -> list[Told]:
-    headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "the-same"}
+    headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "the-same", "traceparent": SAME_TRACE}
     return [
         Told.of(
             await client.request(
