@@ -39,7 +39,11 @@ def test_every_metric_and_every_stage_is_documented() -> None:
         if not name.endswith("_created")
     }
     assert len(names) > 20
-    rows = [line for line in page.splitlines() if line.startswith("| `footnote_") and "footnote_source_overdue_seconds > " not in line]
+    rows = [
+        line
+        for line in page.splitlines()
+        if line.startswith("| `footnote_") and "footnote_source_overdue_seconds > " not in line
+    ]
     written = set(re.findall(r"`(footnote_\w+)`", "".join(rows)))
     assert names == written
     assert all(f"`{stage}`" in page for stage in get_args(StageName))
