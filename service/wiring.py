@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
 from generation.caching import AnswerCache
-from generation.entailment import FIGURES, EntailmentModel, PairReader
+from generation.entailment import FIGURES, EntailmentModel
 from generation.events import AnswerEvent
 from generation.llms import LLM, load_llms
 from generation.rewriting import Turn
@@ -131,7 +131,7 @@ class Footnote(Intake):
     answer_policy: AnswerPolicy
     answer_cache: AnswerCache | None = None
     query_vectors: KeptVectors | None = None
-    pair_reader: PairReader | None = None
+    pair_reader: ReadingBatcher | None = None
     observer: Observer = field(default_factory=Observer)
 
     async def search(

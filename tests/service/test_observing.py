@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import pytest
@@ -78,19 +79,22 @@ async def test_what_tasks_of_a_request_do_is_noted_for_that_request(observer: Ob
 async def test_a_stage_may_be_held_over_a_yield_and_left_from_another_task(
     observer: Observer, told: Told
 ) -> None:
-    async def events() -> None:
-        with observer.request("POST"):
-            async with asyncio.TaskGroup() as group:
-                stream = stages()
-                await group.create_task(anext(stream))  # type: ignore[arg-type]
-                await group.create_task(stream.aclose())  # type: ignore[arg-type]
-
-    async def stages():  # type: ignore[no-untyped-def]
+    async def stages() -> AsyncGenerator[int, None]:
         with observer.stage("answer"):
             yield 1
             yield 2
 
-    await events()
+    stream = stages()
+
+    async def begin() -> int:
+        return await anext(stream)
+
+    async def leave() -> None:
+        await stream.aclose()
+
+    with observer.request("POST"):
+        assert await asyncio.create_task(begin()) == 1
+        await asyncio.create_task(leave())
     assert told.stages == [("answer", False)]
 
 
