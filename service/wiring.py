@@ -108,7 +108,7 @@ class SupportCheck:
 
     reranker: Reranker
     scoring: ScoringBatcher
-    pair_reader: PairReader | None
+    pair_reader: ReadingBatcher | None
     policy: AnswerPolicy
 
 
