@@ -42,6 +42,7 @@ from generation.writing import Checked, Said, write_checked
 from retrieval.neighbours import NO_GAPS, GapTexts
 from retrieval.records import Hit
 from retrieval.reranking import PairScorer
+from retrieval.stages import NO_STAGES, Stages
 
 
 async def answer_question(
@@ -90,6 +91,7 @@ async def stream_answer(
     policy: AnswerPolicy,
     gap_texts: GapTexts = NO_GAPS,
     pair_reader: PairReader | None = None,
+    stages: Stages = NO_STAGES,
 ) -> AsyncGenerator[AnswerEvent, None]:
     """Answer from the passages found, or refuse. Without `llm`, in the sources' own sentences.
 
@@ -101,7 +103,8 @@ async def stream_answer(
     anything is sent, `LLMError`, `ModelError`.
     """
     llm = None if llm is None else permitted(llm, allow_outside=allow_outside)
-    evidence = await weigh(question, hits, scorer=scorer, policy=policy)
+    with stages.stage("evidence"):
+        evidence = await weigh(question, hits, scorer=scorer, policy=policy)
     result = _Result(looked_at=looked_at(evidence), model=EXTRACTIVE_MODEL if llm is None else llm.model)
     yield Retrieved(looked_at=result.looked_at)
     if reason := too_weak(evidence, policy):
@@ -115,9 +118,21 @@ async def stream_answer(
         for event in _quote(quoted, result, best, span):
             yield event
         return
-    count = await counted(texts_to_count(evidence), llm)
-    context = choose_context(evidence, token_budget=policy.context_tokens, gap_texts=gap_texts, count=count)
-    wording = _word(question, context, result, scorer=scorer, pair_reader=pair_reader, llm=llm, policy=policy)
+    with stages.stage("context"):
+        count = await counted(texts_to_count(evidence), llm)
+        context = choose_context(
+            evidence, token_budget=policy.context_tokens, gap_texts=gap_texts, count=count
+        )
+    wording = _word(
+        question,
+        context,
+        result,
+        scorer=scorer,
+        pair_reader=pair_reader,
+        llm=llm,
+        policy=policy,
+        stages=stages,
+    )
     async with aclosing(wording):
         async for event in wording:
             yield event
@@ -194,6 +209,7 @@ async def _word(
     pair_reader: PairReader | None,
     llm: LLM,
     policy: AnswerPolicy,
+    stages: Stages,
 ) -> AsyncGenerator[AnswerEvent, None]:
     """Let the language model answer, and check every sentence of what it says."""
     judge = LLMJudge(llm, JudgePolicy(timeout_s=policy.judge_timeout_s)) if policy.judge else None
@@ -216,6 +232,7 @@ async def _word(
         offered=len(context),
         max_tokens=policy.max_answer_tokens,
         check=check,
+        stages=stages,
     )
     async with aclosing(writing):
         async for item in writing:

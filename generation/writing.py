@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, ExitStack, aclosing
 from dataclasses import dataclass
 
 from generation.answers import NO_USAGE, CheckedSentence
 from generation.citations import CitationReader, CitedSentence, CitedText
 from generation.events import Delta
 from generation.llms import LLM, Message, TextDelta, Usage
+from retrieval.stages import NO_STAGES, Stages
 
 _SENTENCE_ENDS = tuple(".!?。！？")
 
@@ -39,13 +40,19 @@ class Said:
 
 
 async def write_checked(
-    llm: LLM, prompt: Sequence[Message], *, offered: int, max_tokens: int, check: Check
+    llm: LLM,
+    prompt: Sequence[Message],
+    *,
+    offered: int,
+    max_tokens: int,
+    check: Check,
+    stages: Stages = NO_STAGES,
 ) -> AsyncGenerator[Delta | Checked | Said, None]:
     """Let the model answer `prompt`, in which passages 1 … `offered` are quoted. Wrap it in `contextlib.aclosing`.
 
     Leaving early closes the model's stream and ends the checks. Raises `LLMError` and what `check` raises, at once.
     """
-    desk = _Desk(CitationReader(offered), check)
+    desk = _Desk(CitationReader(offered), check, stages)
     tasks = [asyncio.create_task(desk.write(llm, prompt, max_tokens)), asyncio.create_task(desk.check_all())]
     for task in tasks:
         task.add_done_callback(lambda _: desk.news.set())
@@ -68,9 +75,10 @@ async def write_checked(
 class _Desk:
     """What is being written, what waits for its check, and what can be handed out."""
 
-    def __init__(self, reader: CitationReader, check: Check) -> None:
+    def __init__(self, reader: CitationReader, check: Check, stages: Stages) -> None:
         self._reader = reader
         self._check = check
+        self._stages = stages
         self._known: set[str] = set()
         self._claims: asyncio.Queue[CitedSentence | None] = asyncio.Queue()
         self._text: CitedText | None = None
@@ -84,8 +92,13 @@ class _Desk:
 
     async def write(self, llm: LLM, prompt: Sequence[Message], max_tokens: int) -> None:
         known = 0
-        async with aclosing(llm.stream(prompt, max_tokens=max_tokens)) as stream:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._stages.stage("model"))
+            until_first = stack.enter_context(ExitStack())
+            until_first.enter_context(self._stages.stage("first_token"))
+            stream = await stack.enter_async_context(aclosing(llm.stream(prompt, max_tokens=max_tokens)))
             async for event in stream:
+                until_first.close()
                 match event:
                     case TextDelta(text=text):
                         sentences = self._reader.feed(text)
@@ -99,7 +112,9 @@ class _Desk:
 
     async def check_all(self) -> None:
         while (claim := await self._claims.get()) is not None:
-            self._hand_out(Checked(sentence=await self._check(claim), written=claim.written))
+            with self._stages.stage("support"):
+                sentence = await self._check(claim)
+            self._hand_out(Checked(sentence=sentence, written=claim.written))
 
     def _take(self, sentences: Sequence[CitedSentence]) -> None:
         """Note what was written. A sentence counts once: small models go round in circles."""

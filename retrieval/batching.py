@@ -55,6 +55,10 @@ class EmbeddingBatcher:
         vector: Rows = rows[0]
         return vector
 
+    def waiting(self) -> dict[str, int]:
+        """How many texts no job has taken yet."""
+        return {"questions": self._questions.waiting, "documents": self._documents.waiting}
+
     async def __aenter__(self) -> Self:
         self._crew.start()
         return self
@@ -75,6 +79,10 @@ class ScoringBatcher:
     async def score(self, pairs: Sequence[tuple[str, str]]) -> Rows:
         """Raw logits of (question, passage) pairs, in order: float32 of shape (len(pairs),). Raises `ModelError`."""
         return await self._crew.run(self._pairs, pairs)
+
+    def waiting(self) -> int:
+        """How many pairs no job has taken yet."""
+        return self._pairs.waiting
 
     async def __aenter__(self) -> Self:
         self._crew.start()
@@ -113,6 +121,10 @@ class ReadingBatcher:
     async def read(self, pairs: Sequence[tuple[str, str]]) -> Rows:
         """The figures of each pair, in order: float32 of shape (len(pairs), figures). Raises `ModelError`."""
         return await self._crew.run(self._pairs, pairs)
+
+    def waiting(self) -> int:
+        """How many pairs no job has taken yet."""
+        return self._pairs.waiting
 
     async def __aenter__(self) -> Self:
         self._crew.start()
@@ -175,6 +187,11 @@ class _Lane(Generic[Item]):
         self._batch_size = batch_size
         self._calls: deque[_Call[Item]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """Items that no job has taken."""
+        return sum(call.waiting for call in self._calls)
+
     def add(self, items: Sequence[Item]) -> _Call[Item]:
         rows = np.empty((len(items), *self.row_shape), dtype=np.float32)
         call = _Call(items, rows, asyncio.get_running_loop().create_future())
@@ -184,7 +201,7 @@ class _Lane(Generic[Item]):
     def take(self, idle: int) -> list[_Share[Item]]:
         """The next job: at most a batch, and at most an even part for each of the `idle` workers."""
         self._calls = deque(call for call in self._calls if call.waiting)
-        even_part = -(-sum(call.waiting for call in self._calls) // idle)
+        even_part = -(-self.waiting // idle)
         room = min(self._batch_size, even_part)
         shares = []
         for call in self._calls:

@@ -13,6 +13,7 @@ from retrieval.database import Connection, query
 from retrieval.filters import Selection
 from retrieval.fusion import FusionPolicy, fuse, lean
 from retrieval.lexical import Bm25Policy, lexical_scores, read_question
+from retrieval.stages import NO_STAGES, Stages
 from retrieval.stores import Index, VectorStore
 from retrieval.unseen import weigh_among, without_unseen
 from retrieval.word_candidates import best_by_words
@@ -43,6 +44,7 @@ async def find_candidates(
     limit: int,
     selection: Selection,
     policy: Bm25Policy,
+    stages: Stages = NO_STAGES,
 ) -> Candidates:
     """The `limit` best of either list for a text and its vector, all of which the selection holds.
 
@@ -54,13 +56,15 @@ async def find_candidates(
     is_partial = selection.scope.principals is not None and visible < asked.chunks
     if is_partial and visible <= policy.scan_below:
         asked = await weigh_among(connection, asked, selection=selection, policy=policy)
-    nearest = await store.nearest(
-        index, vector, limit=limit, selection=selection, visible=visible, connection=connection
-    )
+    with stages.stage("dense"):
+        nearest = await store.nearest(
+            index, vector, limit=limit, selection=selection, visible=visible, connection=connection
+        )
     dense = dict(nearest)
-    lexical = await best_by_words(
-        connection, store, index, asked, selection=selection, visible=visible, limit=limit, policy=policy
-    )
+    with stages.stage("lexical"):
+        lexical = await best_by_words(
+            connection, store, index, asked, selection=selection, visible=visible, limit=limit, policy=policy
+        )
     if is_partial and visible > policy.scan_below:
         asked = await without_unseen(connection, asked, list(lexical), policy=policy)
     cosines = await store.cosines(

@@ -31,6 +31,7 @@ from retrieval.passages import PassagePolicy, select
 from retrieval.queries import Combination, SearchQueries, best_of, combine, hypothetical_vector
 from retrieval.records import Collection, Hit, Passage, Scope
 from retrieval.reranking import PairScorer, RerankPolicy, rerank
+from retrieval.stages import NO_STAGES, Stages
 from retrieval.stores import Index, VectorStore
 
 MAX_QUESTION_CHARACTERS = 8_000
@@ -111,6 +112,7 @@ class Searcher:
         query_embedder: QueryEmbedder,
         reranker: PairScorer | None,
         policy: SearchPolicy,
+        stages: Stages = NO_STAGES,
     ) -> None:
         self._database = database
         self._store = store
@@ -119,6 +121,7 @@ class Searcher:
         self._reranker = reranker
         self._policy = policy
         self._turn = asyncio.Semaphore(policy.at_once)
+        self._stages = stages
 
     async def search(
         self,
@@ -140,18 +143,33 @@ class Searcher:
         queries = SearchQueries.of(check_question(question)) if isinstance(question, str) else question
         wanted = self._policy.passages if passages is None else passages
         selection = Selection(scope=scope, filters=filters)
-        vectors = await self._embed(queries)
+        with self._stages.stage("embed"):
+            vectors = await self._embed(queries)
+        with self._stages.stage("search"):
+            hits = await self._find(collection, queries, vectors, k, selection, wanted)
+        if self._reranker is not None and hits:
+            with self._stages.stage("rerank"):
+                hits = await rerank(hits, queries.question, scorer=self._reranker, policy=self._policy.rerank)
+        gaps = gaps_between([hit.passage for hit in hits]) if wanted.merge else []
+        gap_texts = await read_gaps(self._database, gaps) if gaps else NO_GAPS
+        return select(hits, k, replace(wanted, drop_copies=False), gap_texts=gap_texts)
+
+    async def _find(
+        self,
+        collection: Collection,
+        queries: SearchQueries,
+        vectors: Sequence[NDArray[np.float32]],
+        k: int,
+        selection: Selection,
+        wanted: PassagePolicy,
+    ) -> list[Hit]:
+        """The fused list's passages, read in one snapshot."""
         async with self._turn, self._database.snapshot(timeout_s=self._policy.timeout_s) as connection:
             index = await index_for_search(connection, collection, self._embedder.identity, self._store)
             if index is None:
                 return []
             ranking = await self._rank(connection, index, queries, vectors, k, selection)
-            hits = await self._distinct(connection, index, ranking, k, selection, wanted)
-        if self._reranker is not None:
-            hits = await rerank(hits, queries.question, scorer=self._reranker, policy=self._policy.rerank)
-        gaps = gaps_between([hit.passage for hit in hits]) if wanted.merge else []
-        gap_texts = await read_gaps(self._database, gaps) if gaps else NO_GAPS
-        return select(hits, k, replace(wanted, drop_copies=False), gap_texts=gap_texts)
+            return await self._distinct(connection, index, ranking, k, selection, wanted)
 
     async def _embed(self, queries: SearchQueries) -> list[NDArray[np.float32]]:
         """A vector for each text that is searched for."""
@@ -182,6 +200,7 @@ class Searcher:
                 limit=limit,
                 selection=selection,
                 policy=self._policy.bm25,
+                stages=self._stages,
             )
             for text, vector in zip(queries.texts, vectors, strict=True)
         ]

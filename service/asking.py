@@ -6,14 +6,14 @@ What can be found wrong with a question is found by `prepare`, before anything i
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, field, replace
 
 from generation.answer import stream_answer
 from generation.answers import EXTRACTIVE_MODEL, AnswerPolicy, Rewriting
 from generation.caching import AnswerCache, answer_key
 from generation.entailment import PairReader
-from generation.events import AnswerEvent, Done, Retrieved
+from generation.events import AnswerEvent, Delta, Done, Retrieved
 from generation.llms import LLM
 from generation.permission import permitted
 from generation.rewriting import RewriteMethod, RewritePolicy, Turn
@@ -26,6 +26,7 @@ from retrieval.queries import SearchQueries
 from retrieval.records import Collection, Hit, Scope
 from retrieval.reranking import PairScorer
 from retrieval.search import Searcher, check_k, check_question
+from service.observing import Observer
 from service.wording import find_words
 
 DEFAULT_K = 10
@@ -53,6 +54,7 @@ class Asking:
     """What answering takes.
 
     rewrite: how questions are put into other words before a search, or None. cache: None where nothing is kept.
+    observer: measures the stages of an answer and counts what language models take.
     """
 
     database: Database
@@ -64,6 +66,7 @@ class Asking:
     rewrite: RewriteMethod | None
     rewrite_policy: RewritePolicy
     cache: AnswerCache | None
+    observer: Observer = field(default_factory=Observer)
 
     async def prepare(
         self,
@@ -93,6 +96,17 @@ class Asking:
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         """What happens while the question is answered (`generation.events`). Wrap it in `contextlib.aclosing`."""
+        with ExitStack() as whole:
+            whole.enter_context(self.observer.stage("answer"))
+            until_text = whole.enter_context(ExitStack())
+            until_text.enter_context(self.observer.stage("first_text"))
+            async with aclosing(self._answer(question)) as events:
+                async for event in events:
+                    if isinstance(event, Delta | Done):
+                        until_text.close()
+                    yield event
+
+    async def _answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         words = await self.find_words(question.text, question.turns, question.collection)
         queries = SearchQueries.of(question.text) if words is None else words.queries
         hits = await self.searcher.search(
@@ -131,15 +145,29 @@ class Asking:
             policy=self.policy,
             gap_texts=await self._gap_texts(hits),
             pair_reader=self.pair_reader,
+            stages=self.observer,
         )
         async with aclosing(events):
             async for event in events:
+                if isinstance(event, Done):  # made now: what was kept costs nothing
+                    self.observer.spent(event.answer.usage, model=event.answer.model)
                 yield event
 
     async def find_words(
         self, question: str, turns: Sequence[Turn], collection: Collection
     ) -> Rewriting | None:
         """What to search for instead of the question, or None where it is to be searched for as it was asked."""
+        if self.llm is None or not (turns or self.rewrite):
+            return await self._find_words(question, turns, collection)
+        with self.observer.stage("words"):
+            words = await self._find_words(question, turns, collection)
+        if words is not None:
+            self.observer.spent(words.usage, model=self.llm.model)
+        return words
+
+    async def _find_words(
+        self, question: str, turns: Sequence[Turn], collection: Collection
+    ) -> Rewriting | None:
         return await find_words(
             question,
             turns,

@@ -12,12 +12,14 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from service.observing import current_trace_id
+
 LogStyle = Literal["plain", "json"]
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 # Attributes that log records of ours carry beside the message (`extra=`).
-_FIELDS = ("method", "route", "status", "milliseconds", "reason", "key", "peer")
+_FIELDS = ("method", "route", "status", "milliseconds", "reason", "key", "peer", "stages")
 
 
 _QUIETER = (
@@ -34,12 +36,15 @@ _QUIETER = (
     "sse_starlette",
     "psycopg.pool",
     "procrastinate",
+    "opentelemetry",
+    "urllib3",
 )
 
 
 class _RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = REQUEST_ID.get() or "-"
+        record.trace_id = current_trace_id() or "-"
         return True
 
 
@@ -53,8 +58,11 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": getattr(record, "request_id", "-"),
+            "trace_id": getattr(record, "trace_id", "-"),
         }
-        entry |= {name: getattr(record, name) for name in _FIELDS if hasattr(record, name)}
+        entry |= {
+            name: getattr(record, name) for name in _FIELDS if getattr(record, name, None) not in (None, {})
+        }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=True, default=str)

@@ -164,6 +164,14 @@ class SupportSettings(Section):
     judge_timeout_s: Annotated[float, Field(gt=0)] = 10.0
 
 
+class TelemetrySettings(Section):
+    """Where traces are sent (extra `otel`); without an endpoint nowhere. `sample_ratio`: of those that begin here."""
+
+    otlp_endpoint: WebAddress | None = None
+    service_name: Annotated[str, Field(min_length=1, max_length=100)] = "footnote"
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
 class ChunkingSettings(Section):
     """How texts are cut (docs/chunking.md). Sizes are in the embedder's tokens."""
 

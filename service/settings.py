@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import platformdirs
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -46,6 +48,7 @@ from service.sections import (
     SourcesSettings,
     StoreSettings,
     SupportSettings,
+    TelemetrySettings,
     UploadsSettings,
     WebhooksSettings,
     WorkerSettings,
@@ -81,6 +84,7 @@ class Settings(BaseSettings):
     answers: AnswersSettings = AnswersSettings()
     cache: CacheSettings = CacheSettings()
     support: SupportSettings = SupportSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     chunking: ChunkingSettings = ChunkingSettings()
     parsing: ParsingSettings = ParsingSettings()
     ingest: IngestSettings = IngestSettings()
@@ -131,17 +135,33 @@ def runtime_directory() -> Path | None:
 
 def load_settings() -> Settings:
     """Read all settings. Raises `ConfigurationError` that names each wrong one, never its value where it is secret."""
-    _refuse_unknown_variables()
+    unknown = _unknown_variables()
     try:
         settings = Settings()
     except ValidationError as exc:
-        raise ConfigurationError("\n".join(_explain(error) for error in exc.errors())) from exc
+        # An unknown variable of a known section is told of already.
+        explained = [_explain(error) for error in exc.errors() if _variable(error) not in unknown]
+        raise ConfigurationError("\n".join([*unknown.values(), *explained])) from exc
+    except SettingsError as exc:  # a section given as a variable, which is unknown as such
+        raise ConfigurationError("\n".join(unknown.values())) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"'{settings_file()}' is not valid TOML: {exc}.") from exc
     except OSError as exc:
         raise ConfigurationError(f"'{settings_file()}' cannot be read: {exc.strerror}.") from exc
+    if unknown:
+        raise ConfigurationError("\n".join(unknown.values()))
     _check_together(settings)
     return settings
+
+
+def said_in_environment() -> Mapping[str, Any]:
+    """What the environment says of settings, by section. For settings that `load_settings` accepts."""
+    return EnvSettingsSource(Settings)()
+
+
+def said_in_file() -> Mapping[str, Any]:
+    """What the file says of settings, by section. For settings that `load_settings` accepts."""
+    return TomlConfigSettingsSource(Settings, toml_file=settings_file())()
 
 
 def with_embedder(settings: Settings, *, kind: str | None, model: str | None) -> Settings:
@@ -253,11 +273,14 @@ def _lacking(model: ModelSettings) -> str | None:
     return next((name for name in needed if not getattr(model, name)), None)
 
 
-def _refuse_unknown_variables() -> None:
+def _unknown_variables() -> dict[str, str]:
+    """Variables that set nothing, with what to say of each."""
     known = _variables()
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and not name.startswith(_FOREIGN) and name.upper() not in known:
-            raise ConfigurationError(f"there is no setting {name}. {_hint(name.upper(), known)}")
+    return {
+        name.upper(): f"there is no setting {name}. {_hint(name.upper(), known)}"
+        for name in sorted(os.environ)
+        if name.upper().startswith(PREFIX) and not name.startswith(_FOREIGN) and name.upper() not in known
+    }
 
 
 def _hint(wrong: str, known: Iterable[str]) -> str:
@@ -272,32 +295,35 @@ def _variables() -> set[str]:
     """Names of all environment variables that are settings."""
     names = {f"{PREFIX}CONFIG"}
     for name in Settings.model_fields:
-        names |= {f"{PREFIX}{name}__{part}".upper() for part in _parts(name)} or {f"{PREFIX}{name}".upper()}
+        names |= {f"{PREFIX}{name}__{part}".upper() for part in parts_of(name)} or {f"{PREFIX}{name}".upper()}
     return names
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
     """The settings of a section; none where the name is that of a setting."""
     section = Settings.model_fields[name].annotation if name in Settings.model_fields else None
     return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+
+
+def _variable(error: Any) -> str:
+    return f"{PREFIX}{'__'.join(str(part) for part in error['loc'][:2])}".upper()
 
 
 def _explain(error: Any) -> str:
     parts = [str(part) for part in error["loc"]]
     # An error in a list has the place in the list for its last part, or for its last but one where tables are listed.
     setting = ".".join(parts[:2])
-    variable = f"{PREFIX}{'__'.join(parts[:2])}".upper()
     if len(parts) > 3:
         setting = f"{setting}[{parts[2]}].{parts[3]}"
     if error["type"] == "extra_forbidden":
         if len(parts) > 3:
-            return f"there is no setting {setting}. {_hint('', ())}"
+            return f"there is no setting {setting}. {_hint(parts[3], ModelSettings.model_fields)}"
         written = {name.removeprefix(PREFIX).lower().replace("__", ".") for name in _variables()}
         hint = _hint(setting, written | {*Settings.model_fields})
         return f"there is no setting {setting} in '{settings_file()}'. {hint}"
-    if len(parts) == 1 and _parts(parts[0]):
-        return f"{setting} is a section: [{setting}] in '{settings_file()}', with {', '.join(_parts(setting))} in it."
-    return f"the setting {setting} ({variable}) is wrong: {_reason(error)}."
+    if len(parts) == 1 and parts_of(parts[0]):
+        return f"{setting} is a section: [{setting}] in '{settings_file()}', with {', '.join(parts_of(setting))} in it."
+    return f"the setting {setting} ({_variable(error)}) is wrong: {_reason(error)}."
 
 
 def _reason(error: Any) -> str:

@@ -24,8 +24,19 @@ from service.limits import Limits
 from service.prices import Price, Prices
 from service.sections import ModelSettings
 from service.settings import Settings
+from service.tracing import TracerSpec
 
 Report = Callable[[str], None]
+
+
+def tracer_spec(settings: Settings) -> TracerSpec:
+    """Where traces are sent under these settings."""
+    chosen = settings.telemetry
+    return TracerSpec(
+        otlp_endpoint=chosen.otlp_endpoint,
+        service_name=chosen.service_name,
+        sample_ratio=chosen.sample_ratio,
+    )
 
 
 def chunk_policy(settings: Settings) -> ChunkPolicy:

@@ -14,14 +14,14 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 
 from generation.answer import whole
 from generation.answers import Answer, AnswerPolicy, Rewriting
 from generation.caching import AnswerCache
-from generation.entailment import FIGURES, EntailmentModel, PairReader
+from generation.entailment import FIGURES, EntailmentModel
 from generation.events import AnswerEvent
 from generation.llms import LLM, load_llms
 from generation.rewriting import Turn
@@ -48,6 +48,7 @@ from service.auditing import Audit
 from service.embedded_postgres import EmbeddedPostgres
 from service.metering import Meter
 from service.migrations import check_schema, migrate
+from service.observing import Observer
 from service.parsing import parser_policy
 from service.quotas import Quotas
 from service.sections import CacheSettings
@@ -66,8 +67,10 @@ from service.specs import (
     rewrite_policy,
     search_policy,
     store_spec,
+    tracer_spec,
 )
 from service.tokens import TokenPolicy, Tokens
+from service.tracing import load_tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,7 @@ class SupportCheck:
 
     reranker: Reranker
     scoring: ScoringBatcher
-    pair_reader: PairReader | None
+    pair_reader: ReadingBatcher | None
     policy: AnswerPolicy
 
 
@@ -139,7 +142,8 @@ class Footnote(Intake):
     answer_policy: AnswerPolicy
     answer_cache: AnswerCache | None = None
     query_vectors: KeptVectors | None = None
-    pair_reader: PairReader | None = None
+    pair_reader: ReadingBatcher | None = None
+    observer: Observer = field(default_factory=Observer)
 
     async def search(
         self,
@@ -234,12 +238,18 @@ class Footnote(Intake):
             rewrite=None if method == "off" else method,
             rewrite_policy=rewrite_policy(self.settings),
             cache=self.answer_cache,
+            observer=self.observer,
         )
 
     def cache_figures(self) -> dict[str, KeptFigures]:
         """How often what is kept was of use, by what is kept."""
         kept = {"answers": self.answer_cache, "query_vectors": self.query_vectors}
         return {name: cache.figures() for name, cache in kept.items() if cache is not None}
+
+    def waiting(self) -> dict[str, int]:
+        """How much waits for the models, by queue."""
+        waiting = {**self.embedding.waiting(), "pairs": self.scoring.waiting()}
+        return waiting if self.pair_reader is None else waiting | {"support": self.pair_reader.waiting()}
 
 
 @asynccontextmanager
@@ -375,6 +385,9 @@ async def open_footnote(
     `watched`: puts something between search and the embedder of questions, which measures it.
     """
     async with AsyncExitStack() as stack:
+        tracer = load_tracer(tracer_spec(settings))
+        stack.push_async_callback(asyncio.to_thread, tracer.close)
+        observer = Observer(tracer=tracer)
         intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
         specs = llm_specs(settings)
         check = await stack.enter_async_context(
@@ -404,12 +417,14 @@ async def open_footnote(
                 ),
                 reranker=check.scoring if settings.reranker.enabled else None,
                 policy=search_policy(settings),
+                stages=observer,
             ),
             llm=llm,
             answer_policy=check.policy,
             answer_cache=_answer_cache(settings.cache),
             query_vectors=query_vectors,
             pair_reader=check.pair_reader,
+            observer=observer,
         )
 
 

@@ -21,6 +21,7 @@ from service.cli import (
     admin,
     asking,
     audited,
+    configuring,
     doctoring,
     documents,
     evaluating,
@@ -68,6 +69,7 @@ evaluating.register(app)
 reindexing.register(app)
 indexes.register(app)
 llms.register(app)
+configuring.register(app)
 admin.register(app)
 audited.register(app)
 limiting.register(app)

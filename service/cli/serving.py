@@ -11,6 +11,7 @@ import typer
 from ingest.catalog import SourceRecord
 from service.cli.display import IngestProgress, note, one_line
 from service.cli.options import run_until_done
+from service.logs import LogStyle
 from service.schedule import RefreshedSource
 from service.settings import load_settings
 from service.wiring import open_audit, open_footnote
@@ -27,11 +28,14 @@ def register(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8080,
+    log_style: Annotated[
+        LogStyle, typer.Option(help="Log lines for people, or one JSON object each.")
+    ] = "plain",
 ) -> int:
     """Answer over HTTP. Every request needs a key: footnote keys create NAME."""
     from service.http.app import serve as serve_http
 
-    return serve_http(load_settings(), host=host, port=port)
+    return serve_http(load_settings(), host=host, port=port, log_style=log_style)
 
 
 def worker() -> int:

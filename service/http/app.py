@@ -27,6 +27,9 @@ from service.http.envelope import Envelope
 from service.http.frames import EventFrames
 from service.http.limits import BodyLimit
 from service.http.mcp.server import McpServer
+from service.http.metrics.counters import Metrics
+from service.http.metrics.figures import Figures
+from service.http.metrics.watch import IndexWatch
 from service.http.parts import Parts
 from service.http.patience import Patience
 from service.http.problems import install_problems, problem_of_job
@@ -50,9 +53,9 @@ from service.http.routes import (
     usage,
 )
 from service.http.routes.revising import UPLOADS
-from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
+from service.observing import Observer
 from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
@@ -82,6 +85,7 @@ def create_app(
     link: by which whoever holds the machine signs in; for a service alone that nobody else can reach.
     """
     metrics = Metrics()
+    requests = Observer()
     version = _version()
 
     @asynccontextmanager
@@ -96,6 +100,9 @@ def create_app(
             McpServer(version=version) as mcp_server,
         ):
             metrics.caches.read = footnote.cache_figures
+            metrics.queues.read = lambda: {**footnote.waiting(), "answers": broadcasts.running}
+            footnote.observer.figures = metrics.stages
+            requests.tracer = footnote.observer.tracer
             app.state.parts = Parts(
                 footnote=footnote,
                 audit=audit,
@@ -145,7 +152,9 @@ def create_app(
         app.include_router(room.router)
     install_problems(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, except_for=frozenset({UPLOADS}))
-    app.add_middleware(Envelope, metrics=metrics, denials=Denials())  # added last, so outermost
+    app.add_middleware(
+        Envelope, metrics=metrics, denials=Denials(), observer=requests
+    )  # added last, so outermost
     return app
 
 

@@ -115,6 +115,7 @@ def _problem(status: int) -> dict[str, Any]:
         "detail": "what, which, why, and what to do.",
         "instance": "/v1/…",
         "request_id": "6f1c0f0e4b1d4c0f8f0b8c6a51e0a3c2",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
     }
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from http import HTTPStatus
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,10 +14,13 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.denials import Denials
+from service.http.metrics.counters import Metrics
 from service.http.problems import fault
-from service.http.telemetry import Metrics
 from service.limits import Standing
 from service.logs import REQUEST_ID
+from service.observing import Observer, RequestRecord
+from service.traceparent import HEADER as TRACEPARENT
+from service.traceparent import read_traceparent
 
 logger = logging.getLogger("footnote.requests")
 
@@ -31,10 +35,11 @@ _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 class Envelope:
     """The outermost layer of the app. Takes a caller's own request id where that is a plain word, else makes one."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, denials: Denials) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, denials: Denials, observer: Observer) -> None:
         self._app = app
         self._metrics = metrics
         self._denials = denials
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,18 +64,20 @@ class Envelope:
         token = REQUEST_ID.set(request_id)
         started = time.perf_counter()
         self._metrics.request_began()
-        try:
-            await self._app(scope, receive, send_enveloped)
-        except Exception:
-            logger.exception("a fault that nobody foresaw")
-            if status:
-                raise  # Half a response is out: the server has to cut the connection.
-            await fault(Request(scope))(scope, receive, send_enveloped)
-        finally:
-            self._note(scope, status, time.perf_counter() - started)
-            REQUEST_ID.reset(token)
+        caller = read_traceparent(Headers(scope=scope).get(TRACEPARENT, ""))
+        with self._observer.request(scope["method"], parent=caller) as record:
+            try:
+                await self._app(scope, receive, send_enveloped)
+            except Exception:
+                logger.exception("a fault that nobody foresaw")
+                if status:
+                    raise  # Half a response is out: the server has to cut the connection.
+                await fault(Request(scope))(scope, receive, send_enveloped)
+            finally:
+                self._note(scope, status, time.perf_counter() - started, record)
+                REQUEST_ID.reset(token)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float, record: RequestRecord) -> None:
         """`status` 0 means that the request was cut off before it had an answer."""
         route = getattr(scope.get("route"), "path", _NO_ROUTE)
         self._metrics.request_ended(route=route, method=scope["method"], status=status, seconds=seconds)
@@ -78,6 +85,7 @@ class Envelope:
         if status in _DENIED:
             self._note_denial(scope, status, shown)
         milliseconds = round(seconds * 1000, 1)
+        _describe(record, method=scope["method"], route=route, status=status)
         logger.log(
             logging.DEBUG if route in _QUIET else logging.INFO,
             "%s %s %d %.1f ms",
@@ -90,6 +98,8 @@ class Envelope:
                 "route": route,
                 "status": status,
                 "milliseconds": milliseconds,
+                "key": getattr(Request(scope).state, "key_prefix", None),
+                "stages": {name: round(took * 1000, 1) for name, took in record.stage_seconds.items()},
             },
         )
 
@@ -110,3 +120,14 @@ def _standing(scope: Scope) -> dict[str, str]:
     """What is left of the caller's limits, where there are any (`service.http.admission`)."""
     standing: Standing | None = scope.get("state", {}).get("standing")
     return {} if standing is None else standing.headers()
+
+
+def _describe(record: RequestRecord, *, method: str, route: str, status: int) -> None:
+    """Say of a request's span what semantic conventions have for it; of its address no more than the route."""
+    span = record.span
+    span.rename(method if route == _NO_ROUTE else f"{method} {route}")
+    span.note("http.request.method", method)
+    span.note("http.route", route)
+    span.note("http.response.status_code", status)
+    if status == 0 or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        record.error = str(status) if status else "cut off"

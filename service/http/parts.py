@@ -11,9 +11,11 @@ from starlette.types import ASGIApp
 from service.auditing import Audit
 from service.http.broadcasts import Broadcasts
 from service.http.crowd import Crowd
+from service.http.metrics.counters import Metrics
+from service.http.metrics.figures import Figures
+from service.http.metrics.watch import IndexWatch
 from service.http.patience import Patience
 from service.http.readiness import ReadinessCheck
-from service.http.telemetry import Figures, IndexWatch, Metrics
 from service.sessions import OneTimeLink
 from service.tokens import Tokens
 from service.wiring import Footnote

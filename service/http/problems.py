@@ -67,6 +67,7 @@ from service.jobs import JobConflictError, JobGoneError, TooManyJobsError
 from service.limits import LimitReachedError
 from service.logs import REQUEST_ID
 from service.metering import AnswerTimeoutError
+from service.observing import current_trace_id
 from service.signing_keys import IssuerUnavailableError
 from service.tokens import TokenRefusedError
 from service.uploads import NoRoomError, WrongFileError
@@ -311,6 +312,7 @@ def _shape(kind: Kind, detail: str, *, path: str) -> dict[str, Any]:
         "detail": detail,
         "instance": quote(path)[:_LONGEST_INSTANCE],
         "request_id": REQUEST_ID.get(),
+        "trace_id": current_trace_id(),
     }
 
 

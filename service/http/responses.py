@@ -396,6 +396,7 @@ class ProblemBody(BaseModel):
     detail: str
     instance: str
     request_id: str | None
+    trace_id: str | None
     errors: list[WrongFieldBody] | None = None
     limit: LimitBody | None = None
 

@@ -17,6 +17,7 @@ from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
 from retrieval.search import Searcher, SearchPolicy
 from retrieval.stores.pgvector import PgvectorStore
+from service.observing import Observer
 from service.sections import DatabaseSettings
 from service.settings import Settings
 from service.wiring import Footnote
@@ -32,6 +33,7 @@ def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> 
     async def open_at(dsn: str) -> AsyncIterator[Footnote]:
         settings = Settings(home=tmp_path, database=DatabaseSettings(dsn=SecretStr(dsn)))
         store = PgvectorStore()
+        observer = Observer()
         async with (
             Database(dsn, max_connections=4, connect_timeout_s=2) as database,
             EmbeddingBatcher(embedder) as embedding,
@@ -53,9 +55,11 @@ def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> 
                     query_embedder=embedding,
                     reranker=None,
                     policy=SearchPolicy(),
+                    stages=observer,
                 ),
                 llm=None,
                 answer_policy=AnswerPolicy(),
+                observer=observer,
             )
 
     return open_at

@@ -26,6 +26,7 @@ def test_a_line_is_one_json_object_with_what_the_record_carries() -> None:
         "logger": "footnote.requests",
         "message": "a message\nof two lines",
         "request_id": "abc-1",
+        "trace_id": "-",
         "route": "/v1/ask",
         "status": 200,
     }

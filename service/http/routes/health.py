@@ -70,9 +70,11 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
             watcher = await _watcher(request, parts)
         except (TimeoutError, DatabaseUnavailableError):
             sizes = None
+    sources = None if watcher is None else await parts.figures.sources()
     # From here to the end nothing is awaited: what is set for one caller is shown to that one.
     if watcher is not None:
         sizes = [size for size in sizes or () if watcher.has_collection(size.name)]
+        parts.metrics.set_sources([each for each in sources or () if watcher.has_collection(each.collection)])
         if (inspection := parts.watch.latest()) is not None:
             parts.metrics.set_inspection(inspection.of(watcher))
     parts.metrics.set_sizes(sizes)

@@ -68,7 +68,7 @@ async def test_an_error_inside_is_a_problem_that_names_no_place(
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["X-Request-ID"] == problem["request_id"] == "abc-1"
     assert problem["instance"] == "/broken"
-    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id", "trace_id"}
     assert "secret" not in response.text
     assert ("Retry-After" in response.headers) == (status in (503, 504))
     assert [record.levelno for record in caplog.records if record.name == "footnote.problems"] == (

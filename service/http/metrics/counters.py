@@ -1,41 +1,22 @@
-"""What the service tells of itself: Prometheus metrics, in a registry of the app's own."""
+"""Counters, gauges and histograms of one app. docs/operations.md says of each what it tells."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import TracebackType
-from typing import Self
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
-from ingest.failures import count_failures
-from retrieval.collections import find_collection, list_collections
-from retrieval.database import Database
-from retrieval.errors import DatabaseUnavailableError, FootnoteError
-from retrieval.kept import KeptFigures
-from retrieval.reconciling import Finding, IndexCounts, check_collection, check_strays
+from retrieval.reconciling import Finding, IndexCounts
 from retrieval.records import Scope
-from retrieval.stores import VectorStore
-from service.http.patience import Patience
-from service.http.recent import Recent
-
-logger = logging.getLogger("footnote.telemetry")
+from service.http.metrics.collectors import CacheFigures, QueueFigures, Together
+from service.http.metrics.stages import StageFigures
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_FIGURES_MAX_AGE_S = 10.0
-_DATABASE_TIMEOUT_S = 5.0
-_INSPECTION_EVERY_S = 300.0
-# An inspection that took a second is followed by at least so many without one.
-_INSPECTION_PAUSE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +26,17 @@ class CollectionSize:
     name: str
     documents: int
     chunks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """How fresh a source is. Times are in seconds since 1970: when it was last gone through, and when it is due."""
+
+    source: str
+    collection: str
+    refreshed_at: float | None
+    due_at: float | None
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +80,9 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.caches = CacheFigures()
         self.registry.register(self.caches)
+        self.queues = QueueFigures()
+        self.registry.register(self.queues)
+        self.stages = StageFigures(self.registry)
         self._requests = Counter(
             "footnote_requests",
             "Requests answered, by route, method and status.",
@@ -130,7 +125,24 @@ class Metrics:
         self._chunks = Gauge(
             "footnote_collection_chunks", "Chunks of a collection.", ("collection",), registry=self._index
         )
-
+        self._refreshed = Gauge(
+            "footnote_source_refreshed_timestamp_seconds",
+            "When a source was last gone through to its end, by its id.",
+            ("collection", "source"),
+            registry=self._index,
+        )
+        self._overdue = Gauge(
+            "footnote_source_overdue_seconds",
+            "For how long a source with a schedule has been due; 0 where it is not.",
+            ("collection", "source"),
+            registry=self._index,
+        )
+        self._failing = Gauge(
+            "footnote_source_failing",
+            "Whether a source's last run ended with an error.",
+            ("collection", "source"),
+            registry=self._index,
+        )
         self._rows = Gauge(
             "footnote_index_rows",
             "Rows of a collection's index, by kind: documents, revisions, places, chunks, vectors, words.",
@@ -164,12 +176,12 @@ class Metrics:
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route, method).observe(seconds)
 
-    def feedback_given(self, rating: str) -> None:
-        self._feedback.labels(rating).inc()
-
     def answered(self, status: str, *, dropped: int) -> None:
         self._answers.labels(status).inc()
         self._dropped.inc(dropped)
+
+    def feedback_given(self, rating: str) -> None:
+        self._feedback.labels(rating).inc()
 
     def set_sizes(self, sizes: Sequence[CollectionSize] | None) -> None:
         """Note how large collections are, or, with None, that the database does not answer."""
@@ -179,6 +191,19 @@ class Metrics:
         for size in sizes or ():
             self._documents.labels(size.name).set(size.documents)
             self._chunks.labels(size.name).set(size.chunks)
+
+    def set_sources(self, sources: Sequence[SourceState] | None) -> None:
+        """Note how fresh sources are, or, with None, that it is not known."""
+        for gauge in (self._refreshed, self._overdue, self._failing):
+            gauge.clear()
+        now = time.time()
+        for state in sources or ():
+            labels = (state.collection, state.source)
+            if state.refreshed_at is not None:
+                self._refreshed.labels(*labels).set(state.refreshed_at)
+            if state.due_at is not None:
+                self._overdue.labels(*labels).set(max(0.0, now - state.due_at))
+            self._failing.labels(*labels).set(state.failed)
 
     def set_inspection(self, inspection: Inspection | None) -> None:
         """Note what the last look at the index found; with None, leave everything as it is."""
@@ -201,123 +226,4 @@ class Metrics:
     def expose(self, accept: str, *, with_index: bool) -> tuple[bytes, str]:
         """The metrics in the format that fits an Accept header, and its media type."""
         encode, media_type = choose_encoder(accept)
-        return encode(_Together(self.registry, self._index) if with_index else self.registry), media_type
-
-
-class CacheFigures(Collector):
-    """What was kept of questions and answers, and how often it was of use; read when somebody scrapes."""
-
-    def __init__(self) -> None:
-        self.read: Callable[[], Mapping[str, KeptFigures]] = dict
-
-    def collect(self) -> Iterator[Metric]:
-        lookups = CounterMetricFamily(
-            "footnote_cache_lookups",
-            "Look-ups, by what is kept and outcome: hit, miss, or shared with one who was just having it made.",
-            labels=("cache", "outcome"),
-        )
-        entries = GaugeMetricFamily("footnote_cache_entries", "What is kept now.", labels=("cache",))
-        size = GaugeMetricFamily(
-            "footnote_cache_bytes", "The memory that it takes, about.", labels=("cache",)
-        )
-        for name, figures in self.read().items():
-            outcomes = {"hit": figures.hits, "miss": figures.misses, "shared": figures.shared}
-            for outcome, number in outcomes.items():
-                lookups.add_metric((name, outcome), number)
-            entries.add_metric((name,), figures.entries)
-            size.add_metric((name,), figures.size_bytes)
-        yield from (lookups, entries, size)
-
-
-class _Together(Collector):
-    """The metrics of several registries, one after the other."""
-
-    def __init__(self, *registries: CollectorRegistry) -> None:
-        self._registries = registries
-
-    def collect(self) -> Iterator[Metric]:
-        for registry in self._registries:
-            yield from registry.collect()
-
-
-class Figures:
-    """Figures that live in the database, read when somebody scrapes, at most every ten seconds."""
-
-    def __init__(self, database: Database, patience: Patience) -> None:
-        self._database = database
-        self._patience = patience
-        self._sizes = Recent(self._read, max_age_s=_FIGURES_MAX_AGE_S)
-
-    async def sizes(self) -> list[CollectionSize] | None:
-        """The size of every collection; None where the database does not answer."""
-        return await self._sizes.get()
-
-    async def _read(self) -> list[CollectionSize] | None:
-        try:
-            rows = await self._patience.wait_for(
-                list_collections(self._database), timeout_s=_DATABASE_TIMEOUT_S
-            )
-        except (TimeoutError, DatabaseUnavailableError) as exc:
-            logger.warning("the sizes of collections could not be read: %s", str(exc) or "it took too long")
-            return None
-        return [
-            CollectionSize(name=row["name"], documents=row["documents"], chunks=row["chunks"]) for row in rows
-        ]
-
-
-class IndexWatch:
-    """Looks at the index in the background, as `footnote doctor` does but with SQL alone: it reads no text, no vector.
-
-    To be entered with `async with`. It looks when somebody scrapes, at most every five minutes, and spends at most a
-    fiftieth of the time on it; a scrape never waits for it.
-    """
-
-    def __init__(self, database: Database, store: VectorStore) -> None:
-        self._database = database
-        self._store = store
-        self._last: Inspection | None = None
-        self._due = 0.0
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def latest(self) -> Inspection | None:
-        """What the last look found; None before the first has ended. Begins the next one when it is due."""
-        is_running = self._task is not None and not self._task.done()
-        if not is_running and time.monotonic() >= self._due:
-            self._task = asyncio.create_task(self._look())
-        return self._last
-
-    async def _look(self) -> None:
-        started = time.monotonic()
-        try:
-            self._last = await self._inspect(started)
-        except FootnoteError as exc:
-            logger.warning("the index could not be looked at: %s", exc)
-        finally:
-            ended = time.monotonic()
-            self._due = ended + max(_INSPECTION_EVERY_S, _INSPECTION_PAUSE * (ended - started))
-
-    async def _inspect(self, started: float) -> Inspection:
-        counts: dict[str, IndexCounts] = {}
-        findings = [*await check_strays(self._database)]
-        for row in await list_collections(self._database):
-            collection = await find_collection(self._database, row["name"])
-            state = await check_collection(self._database, self._store, collection, depth="quick")
-            counts[collection.name] = state.counts
-            findings += state.findings
-        return Inspection(
-            counts=counts,
-            findings=findings,
-            failed_files=await count_failures(self._database),
-            seconds=time.monotonic() - started,
-            ended_at=time.time(),
-        )
+        return encode(Together(self.registry, self._index) if with_index else self.registry), media_type

@@ -1,0 +1,1 @@
+"""What the service tells of itself: Prometheus metrics, in registries of the app's own."""
