@@ -357,7 +357,7 @@ def test_a_language_model_that_lacks_something_is_refused_without_secrets(
 def test_prices_come_from_tables_or_as_json(write_file: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
     write_file('[limits]\nmoney_per_month = 20\n[limits.prices."large"]\nprompt = 2.5\ncompletion = 10\n')
     limits = load_settings().limits
-    assert (limits.money_per_month, limits.prices["large"].prompt) == (20, Decimal("2.5"))
+    assert (limits.money_per_month, limits.prices["large"].prompt) == (Decimal(20), Decimal("2.5"))
     monkeypatch.setenv("FOOTNOTE_LIMITS__PRICES", '{"small": {"prompt": 1, "completion": 2}}')
     assert "small" in load_settings().limits.prices
 
