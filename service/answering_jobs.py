@@ -80,7 +80,8 @@ class JobAnswerer:
                     f"the job was begun {MAX_ATTEMPTS} times and its worker died or failed each time. The workers' "
                     "logs say why."
                 )
-            answer = (await self._answer(begun)).as_json()
+            with self.footnote.observer.request("job"):
+                answer = (await self._answer(begun)).as_json()
             await self._finish(job_id, attempt, state="done", answer=answer)
         except asyncio.CancelledError:
             with suppress(DatabaseUnavailableError):  # then it is found without a worker

@@ -21,6 +21,7 @@ from generation.llms import Usage
 from generation.tokens import approximate_tokens
 from retrieval.errors import DatabaseUnavailableError, FootnoteError
 from service.asking import Question
+from service.observing import Observer
 from service.prices import NOTHING, Cost, Prices, most_used
 from service.quotas import Quotas, Reservation
 from service.usage import add_usage, record_answer
@@ -48,6 +49,7 @@ class Meter:
     policy: AnswerPolicy
     rewrites: bool
     timeout_s: float
+    observer: Observer
 
     async def begin(
         self,
@@ -84,6 +86,7 @@ class Meter:
         usages = (answer.usage, *(() if answer.searched is None else (answer.searched.usage,)))
         cost = self.prices.of(usages, model=answer.model)
         caller_id = reservation.caller_id
+        self.observer.paid(answer.model, cost.money)
         await self._write_down(
             record_answer(
                 self.quotas.database,
@@ -103,6 +106,7 @@ class Meter:
             return
         model = used.model or searched.model or self.models[0]
         cost = self.prices.most(_sum(used, searched), (model,) if used.model else self.models)
+        self.observer.paid(model, cost.money)
         await self._write_down(
             add_usage(
                 self.quotas.database,

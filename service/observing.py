@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from generation.llms import Usage
@@ -48,6 +49,8 @@ class Figures(Protocol):
     def stage_ended(self, name: str, *, seconds: float, failed: bool) -> None: ...
 
     def tokens_spent(self, model: str, *, prompt: int, completion: int) -> None: ...
+
+    def money_spent(self, model: str, amount: float) -> None: ...
 
 
 class Observer:
@@ -102,3 +105,8 @@ class Observer:
             self.figures.tokens_spent(
                 usage.model or model, prompt=usage.prompt_tokens, completion=usage.completion_tokens
             )
+
+    def paid(self, model: str, amount: Decimal) -> None:
+        """Report what tokens of a language model cost."""
+        if self.figures is not None and amount:
+            self.figures.money_spent(model, float(amount))

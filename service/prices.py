@@ -66,12 +66,20 @@ class Prices:
         return Decimal(0) if price is None else price.of(usage)
 
 
+_JUDGED, _JUDGED_TOKENS = 10, 200
+"""Second opinions that are reckoned with, few sentences being doubtful, and the tokens of each beside its passages."""
+
+
 def most_used(question: str, turns: Sequence[Turn], policy: AnswerPolicy, *, rewrites: bool) -> Usage:
-    """The most tokens that an answer may take, counted on the high side."""
+    """The most tokens that an answer may take, counted on the high side; second opinions as many as are likely."""
     asked = approximate_tokens(question) + sum(
         approximate_tokens(turn.question) + approximate_tokens(turn.answer) for turn in turns
     )
     prompt = _INSTRUCTIONS_TOKENS + policy.context_tokens + asked
     if rewrites or turns:
         prompt += asked + _REWRITING_TOKENS
-    return Usage(prompt_tokens=prompt, completion_tokens=policy.max_answer_tokens, estimated=True)
+    completion = policy.max_answer_tokens
+    if policy.judge:
+        prompt += _JUDGED * (policy.context_tokens + _JUDGED_TOKENS)
+        completion += _JUDGED * _JUDGED_TOKENS
+    return Usage(prompt_tokens=prompt, completion_tokens=completion, estimated=True)

@@ -218,6 +218,7 @@ class Footnote(Intake):
             policy=self.answer_policy,
             rewrites=self.settings.queries.rewrite != "off",
             timeout_s=self.settings.overload.answer_timeout_s,
+            observer=self.observer,
         )
 
     @property

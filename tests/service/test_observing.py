@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import pytest
 
@@ -19,6 +20,7 @@ class Told:
 
     stages: list[tuple[str, bool]] = field(default_factory=list)
     tokens: list[tuple[str, int, int]] = field(default_factory=list)
+    money: list[tuple[str, float]] = field(default_factory=list)
 
     def stage_ended(self, name: str, *, seconds: float, failed: bool) -> None:
         assert seconds >= 0
@@ -26,6 +28,9 @@ class Told:
 
     def tokens_spent(self, model: str, *, prompt: int, completion: int) -> None:
         self.tokens.append((model, prompt, completion))
+
+    def money_spent(self, model: str, amount: float) -> None:
+        self.money.append((model, amount))
 
 
 @pytest.fixture
@@ -38,6 +43,12 @@ def observer(told: Told) -> Observer:
     observer = Observer()
     observer.figures = told
     return observer
+
+
+def test_what_costs_something_is_told_as_money(observer: Observer, told: Told) -> None:
+    observer.paid("large", Decimal("0.25"))
+    observer.paid("small", Decimal(0))
+    assert told.money == [("large", 0.25)]
 
 
 def test_stages_of_a_request_are_summed_and_its_trace_is_the_callers(observer: Observer, told: Told) -> None:
