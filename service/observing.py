@@ -22,9 +22,11 @@ class RequestRecord:
     """What was seen of one request so far. `stage_seconds`: sums, as stages may be gone through several times.
 
     error: what went wrong with it, in a word, where something did.
+    is_traced: whether anybody else knows of its trace: the caller, or where spans are sent.
     """
 
     span: Span
+    is_traced: bool = True
     error: str | None = None
     stage_seconds: dict[str, float] = field(default_factory=dict)
 
@@ -38,9 +40,9 @@ RECORD: ContextVar[RequestRecord | None] = ContextVar("request_record", default=
 
 
 def current_trace_id() -> str | None:
-    """The id of the trace that the current request belongs to; None outside of requests."""
+    """The id of the trace that the current request belongs to; None outside of requests, and where nobody traces."""
     record = RECORD.get()
-    return None if record is None else record.trace_id
+    return record.trace_id if record is not None and record.is_traced else None
 
 
 class Figures(Protocol):
@@ -63,7 +65,10 @@ class Observer:
     @contextmanager
     def request(self, name: str, *, parent: TraceContext | None = None) -> Iterator[RequestRecord]:
         """What a request, or a job, is worked for in: its stages are noted there. Never over a generator's `yield`."""
-        record = RequestRecord(span=self.tracer.start(name, parent=parent, kind="server"))
+        record = RequestRecord(
+            span=self.tracer.start(name, parent=parent, kind="server"),
+            is_traced=parent is not None or self.tracer is not NO_TRACER,
+        )
         token = RECORD.set(record)
         try:
             yield record

@@ -40,8 +40,11 @@ _WHEN = {
 }
 EVENTS: dict[str, Any] = {
     EVENTS_MEDIA_TYPE: {
+        # Before OpenAPI 3.2 the schema of a stream is that of each of its events.
         "schema": {
-            "type": "string",
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+            "required": ["id", "event", "data"],
             "description": "Server-sent events, each with an id: `started` (`answer_id`), `retrieved` (`looked_at`), "
             "`delta` (`text`: provisional), `citation` (`number` and a citation), `sentence` (`number` and a sentence: "
             "final), `dropped` (a sentence that nothing supports), `usage`, `done` (the body that is sent without "
@@ -58,7 +61,9 @@ NOT_MODIFIED: dict[str, Any] = {"description": "It is what the caller has (`If-N
 CHUNKS: dict[str, Any] = {
     EVENTS_MEDIA_TYPE: {
         "schema": {
-            "type": "string",
+            "type": "object",
+            "properties": {"data": {"type": "string"}},
+            "required": ["data"],
             "description": "Chunks as OpenAI's API sends them, each a line `data: …`, of checked sentences alone. One "
             "of the last has the annotations, the last choice `footnote`; `data: [DONE]` is the end. What goes wrong "
             "is told in a chunk with `error`.",
