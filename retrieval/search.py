@@ -67,7 +67,7 @@ class SearchPolicy:
     rerank: RerankPolicy = field(default_factory=RerankPolicy)
     passages: PassagePolicy = field(default_factory=PassagePolicy)
     combination: Combination = "max"
-    timeout_s: float | None = None
+    timeout_s: float | None = 20.0
     at_once: int = 8
 
 
