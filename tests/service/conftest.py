@@ -35,7 +35,7 @@ def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> 
         store = PgvectorStore()
         observer = Observer()
         async with (
-            Database(dsn, max_connections=4, connect_timeout_s=2) as database,
+            Database(dsn, max_connections=4, connect_timeout_s=10) as database,
             EmbeddingBatcher(embedder) as embedding,
             ScoringBatcher(reranker) as scoring,
         ):
