@@ -17,6 +17,7 @@ from generation.entailment import PairReader
 from generation.facts import Facts, content_words, facts_of
 from generation.judging import Judge
 from generation.sentences import Sentence, split_sentences
+from generation.statements import is_statement
 from retrieval.records import Passage
 from retrieval.reranking import PairScorer
 
@@ -75,7 +76,7 @@ async def check_support(
     others = [numbered.passage for numbered in passages if numbered.number not in sentence.passages]
     support: float = 0.0
     places: Sequence[_Place] = ()
-    for group in (cited, others):
+    for group in (cited, others) if is_statement(claim) else ():
         if group and support < policy.supported_from:
             found = await (
                 _support(claim, group, question=question, scorer=scorer, policy=policy)

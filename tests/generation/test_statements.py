@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from generation.statements import is_statement
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        'The passage "The office opens at nine" is from the passage "The office opens at nine".',
+        "two areas, with the Imperial Counties, with the Imperial Counties, with the Imperial Counties",
+        "The Sky Digital, the Sky Digital, the Sky Digital, the Sky Digital.",
+        "The sentence is from the passages.",
+        "These passages “from the handbook” are quoted.",
+    ],
+)
+def test_circles_and_talk_of_the_quotations_are_no_statements(sentence: str) -> None:
+    assert not is_statement(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The gate opens at nine.",
+        "The passage of the bill took three weeks.",
+        "Of the first passages of the book, two are lost.",
+        "The red gate, the blue gate and the green gate open at nine, at ten and at eleven.",
+        "16 weeks.",
+        "",
+    ],
+)
+def test_what_says_something_is_one(sentence: str) -> None:
+    assert is_statement(sentence)
