@@ -13,7 +13,9 @@ _IN_A_ROW, _TIMES = 3, 3
 """So many words in a row so many times: none of 1,260 stated claims of three sets does that."""
 
 _WORD = re.compile(r"\w+")
-_OF_QUOTATIONS = re.compile(r"\bpassages?\s+[\"“]|\b(?:is|are) from the passages?\b", re.IGNORECASE)
+_OF_QUOTATIONS = re.compile(
+    r"\bpassages?\s+[\"“]|\b(?:is|are) from the passages?\s*(?:[.;,]|$)", re.IGNORECASE
+)
 
 
 def is_statement(sentence: str) -> bool:

@@ -171,7 +171,7 @@ async def set_schedule(
 
 async def want_refresh(database: Database, source_id: UUID) -> None:
     """Have a source refreshed as soon as a worker is free, also one that is being refreshed now: once more, then."""
-    await database.execute(query("catalog.want"), {"source_id": source_id})
+    await database.execute(query("schedule.mark_due"), {"source_id": source_id})
 
 
 async def remove_source(database: Database, source_id: UUID) -> None:

@@ -140,7 +140,7 @@ class Uploads:
                     "uploaded_by": caller_id,
                 },
             )
-            await connection.execute(query("catalog.want"), {"source_id": place.source_id})
+            await connection.execute(query("schedule.mark_due"), {"source_id": place.source_id})
         if former is not None and index is not None and said.readers is not None:
             await take_from_copy(
                 self.database,
@@ -280,7 +280,7 @@ async def remove_file(database: Database, document_id: UUID) -> bool:
     if row is None:
         return False
     await asyncio.to_thread(_unlink, Path(row["location"]), row["path"])
-    await database.execute(query("catalog.want"), {"source_id": row["source_id"]})
+    await database.execute(query("schedule.mark_due"), {"source_id": row["source_id"]})
     return True
 
 

@@ -96,7 +96,7 @@ def run(arguments: list[str]) -> int:
         status = app(arguments, standalone_mode=False)
         sys.stdout.flush()
     except TyperException as exc:
-        message = exc.format_message()
+        message = exc.format_message().replace("Value error, ", "")  # which is pydantic's word to programmers
         if message.startswith("Usage:"):  # no command was given: that is a question, not an error
             note(message)
             return exc.exit_code

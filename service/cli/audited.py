@@ -77,6 +77,10 @@ def audit_list(
             for entry in entries
         ),
     )
+    if not entries:
+        note(
+            "Nothing was asked that fits. What is asked over HTTP is noted; what the command line asks is not."
+        )
     if rest:
         note(f"There are more than {limit:,}: --limit shows more of them, --since and --key fewer.")
     return 0

@@ -95,10 +95,6 @@ UPDATE sources SET schedule = %(schedule)s, next_due = %(next_due)s WHERE id = %
 -- A source with everything that came from it; its documents have been taken out of the index before.
 DELETE FROM sources WHERE id = %(source_id)s
 
--- name: want
--- Somebody wants a source refreshed: it is due from now on, whatever its schedule.
-UPDATE sources SET next_due = clock_timestamp() WHERE id = %(source_id)s
-
 -- name: has_readable
 -- Whether a source has a document that the caller may read.
 SELECT d.id FROM documents AS d WHERE d.source_id = %(source_id)s AND d.readers && %(principals)s::text[] LIMIT 1

@@ -25,8 +25,8 @@ RETURNING next_due
 UPDATE sources SET lease_owner = NULL, lease_until = NULL WHERE id = %(source_id)s AND lease_owner = %(owner)s
 
 -- name: mark_due
--- Have a source refreshed as soon as a worker is free.
-UPDATE sources SET next_due = now() WHERE id = %(source_id)s
+-- Have a source refreshed as soon as a worker is free, whatever its schedule.
+UPDATE sources SET next_due = clock_timestamp() WHERE id = %(source_id)s
 
 -- name: unqueued
 -- Sources that are due and that nobody holds, of which the queue has no entry.

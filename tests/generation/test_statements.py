@@ -24,6 +24,7 @@ def test_circles_and_talk_of_the_quotations_are_no_statements(sentence: str) -> 
     [
         "The gate opens at nine.",
         "The passage of the bill took three weeks.",
+        "The tolls are from the passage of ships.",
         "Of the first passages of the book, two are lost.",
         "The red gate, the blue gate and the green gate open at nine, at ten and at eleven.",
         "16 weeks.",

@@ -121,3 +121,12 @@ def test_a_key_gets_limits_of_its_own_which_can_be_changed_and_lifted(
     assert json.loads(capsys.readouterr().out) == {"usage": [], "total": nothing}
     for wrong in ("0", "-1", "1.5", "many", "NaN"):
         assert run(["keys", "create", "bob", "--per-minute", wrong]) == 2
+
+
+def test_a_role_that_there_is_not_is_told_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["keys", "create", "Ann's", "--role", "boss"]) == 2
+    said = capsys.readouterr().err
+    assert "'boss' is not one of 'reader', 'editor', 'admin'" in said
+    assert "Value error" not in said
