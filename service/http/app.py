@@ -46,6 +46,7 @@ from service.http.routes import (
     jobs,
     mcp,
     models,
+    page,
     revising,
     search,
     session,
@@ -148,6 +149,7 @@ def create_app(
         models,
         mcp,
         health,
+        page,
     ):
         app.include_router(room.router)
     install_problems(app)

@@ -399,13 +399,3 @@ class ProblemBody(BaseModel):
     trace_id: str | None
     errors: list[WrongFieldBody] | None = None
     limit: LimitBody | None = None
-
-
-class WelcomeBody(_Body):
-    """What this is and where to read on."""
-
-    name: Literal["Footnote"]
-    version: str
-    api: str
-    health: str
-    metrics: str

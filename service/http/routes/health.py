@@ -1,4 +1,4 @@
-"""GET /health/live, /health/ready, /metrics, for machines that watch; GET /, for whoever wonders. None needs a key.
+"""GET /health/live, /health/ready, /metrics, for machines that watch. None needs a key.
 
 With a key of `footnote keys create NAME --metrics`, /metrics also shows what is in the index.
 """
@@ -14,25 +14,11 @@ from service.http.auth import authenticate
 from service.http.browsers import COOKIE
 from service.http.describing import problems
 from service.http.parts import Parts, PartsOf
-from service.http.responses import AliveBody, ReadyBody, WelcomeBody
+from service.http.responses import AliveBody, ReadyBody
 
 router = APIRouter(tags=["health"])
 
 _DATABASE_TIMEOUT_S = 2.0
-
-
-@router.get("/", summary="What this is", response_model=WelcomeBody)
-async def welcome(parts: PartsOf) -> JSONResponse:
-    """Name, version, and where to read on."""
-    return JSONResponse(
-        {
-            "name": "Footnote",
-            "version": parts.version,
-            "api": "/openapi.json",
-            "health": "/health/ready",
-            "metrics": "/metrics",
-        }
-    )
 
 
 @router.get("/health/live", summary="Whether the process runs", response_model=AliveBody)

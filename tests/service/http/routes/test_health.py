@@ -1,4 +1,4 @@
-"""GET /health/live, /health/ready, /metrics and /: for those without a key."""
+"""GET /health/live, /health/ready and /metrics: for those without a key."""
 
 from __future__ import annotations
 
@@ -142,13 +142,6 @@ async def test_two_apps_in_one_process_count_apart(house: House) -> None:
         await house.client.get("/health/live")
         metrics = await other.client.get("/metrics")
     assert "/health/live" not in metrics.text
-
-
-async def test_the_root_says_what_this_is(house: House) -> None:
-    response = await house.client.get("/", headers={"Authorization": ""})
-    assert response.json()["name"] == "Footnote"
-    api = await house.client.get(response.json()["api"])
-    assert api.status_code == 200
 
 
 async def test_there_are_no_pages_that_load_scripts_from_elsewhere(house: House) -> None:
