@@ -1,4 +1,5 @@
-"""What a worker process does: give up what parsing does not need, then parse file after file while its owner has any.
+"""What a worker process does: give up what parsing does not need, then parse file after file, or draw pages of them,
+while its owner has any.
 
 Kept light (no asyncio, no parser imported before a file needs it), since every worker begins here.
 """
@@ -22,7 +23,17 @@ from ingest.confinement import confine, tie_to_owner
 from ingest.errors import NoTextError, ParseError
 from ingest.parsers import ParsedDocument, ParserPolicy, load_parser
 from ingest.parsers.pace import listening
-from ingest.worker_messages import LENGTHS, Message, decode_facts, encode, encode_document, encode_refusal
+from ingest.parsers.page_pictures import PageOrder, Picture
+from ingest.worker_messages import (
+    LENGTHS,
+    Message,
+    decode_facts,
+    encode,
+    encode_document,
+    encode_picture,
+    encode_refusal,
+    wanted_picture,
+)
 from retrieval.errors import FootnoteError
 
 Parse = Callable[[bytes, str, ParserPolicy], ParsedDocument]
@@ -94,7 +105,7 @@ def serve(connection: int, owner: int, folder: Path) -> None:
             facts, content = _receive(reading)
             _send(writing, encode({}))  # an end without an answer is from here on this file's doing
             with listening(lambda seconds: _send(writing, encode({"more_time_s": seconds}))):
-                answer, sound = _attempt(orders, content, str(facts["name"]))
+                answer, sound = _attempt(orders, content, facts)
             del content
             _send(writing, answer)
             del answer
@@ -102,9 +113,12 @@ def serve(connection: int, owner: int, folder: Path) -> None:
                 return
 
 
-def _attempt(orders: WorkerOrders, content: bytes, name: str) -> tuple[Message, bool]:
+def _attempt(orders: WorkerOrders, content: bytes, facts: dict[str, Any]) -> tuple[Message, bool]:
     """The answer on a file, and whether this process is fit to go on."""
+    name = str(facts["name"])
     try:
+        if (order := wanted_picture(facts)) is not None:
+            return encode_picture(_drawn(content, order, name)), True
         return encode_document(orders.parse(content, name, orders.policy)), True
     except ParseError as refusal:
         return encode_refusal(refusal), True
@@ -115,6 +129,12 @@ def _attempt(orders: WorkerOrders, content: bytes, name: str) -> tuple[Message, 
     except BaseException as error:  # noqa: BLE001 (libraries exit, and Rust's panics are no Exception: the file's failure)
         trace = "".join(traceback.format_tb(error.__traceback__)[-20:])
         return encode({"failed": type(error).__name__, "trace": trace}), isinstance(error, Exception)
+
+
+def _drawn(content: bytes, order: PageOrder, name: str) -> Picture:
+    from ingest.parsers.pdf.drawing import draw_page  # noqa: PLC0415 (as a parser: not before a file needs it)
+
+    return draw_page(content, order, file_name=name)
 
 
 def _receive(reading: BufferedReader) -> tuple[dict[str, Any], bytes]:

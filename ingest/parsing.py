@@ -1,20 +1,32 @@
-"""Parsing in worker processes: a file that hangs, crashes or swells its parser costs that file alone."""
+"""Parsing, and drawing pages, in worker processes: a file that hangs, crashes or swells its parser costs that file
+alone."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ingest.confinement import Guards
 from ingest.errors import ParseError, ParserStoppedError, ParsersUnavailableError
 from ingest.parser_worker import Parse, WorkerOrders, parse_file
 from ingest.parsers import ParsedDocument, ParserPolicy
+from ingest.parsers.page_pictures import PageOrder, Picture
 from ingest.spawning import Scratch, WorkerEndedError, WorkerProcess
-from ingest.worker_messages import BrokenMessageError, decode_document, decode_refusal
+from ingest.worker_messages import (
+    BrokenMessageError,
+    decode_document,
+    decode_picture,
+    decode_refusal,
+    want_document,
+    want_picture,
+)
 
 __all__ = ["ParserPool", "parse_file"]
+
+_Read = TypeVar("_Read", ParsedDocument, Picture)
 
 logger = logging.getLogger(__name__)
 
@@ -95,18 +107,26 @@ class ParserPool:
         process could be had to try.
         """
         async with self._turns:
-            parsed = await self._parse_somewhere(content, file_name)
+            facts, data = await self._ask_somewhere(content, want_document(file_name))
+            parsed = await _understood(decode_document, facts, data, file_name)
         for note in parsed.notes:
             logger.warning("%s", note if file_name in note else f"{file_name}: {note}")
         return parsed
 
-    async def _parse_somewhere(self, content: bytes, file_name: str) -> ParsedDocument:
+    async def draw(self, content: bytes, order: PageOrder, *, file_name: str) -> Picture:
+        """Draw a page of a PDF. Cancelling the caller kills the process at work on it. Raises as `parse`."""
+        async with self._turns:
+            facts, data = await self._ask_somewhere(content, want_picture(file_name, order))
+            return await _understood(decode_picture, facts, data, file_name)
+
+    async def _ask_somewhere(self, content: bytes, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        file_name = wanted["name"]
         suspect: _SuspectError | None = None
         for _ in range(_MOST_STARTS):
             try:
                 worker = await (self._take() if suspect is None else self._start())
                 fresh = worker.files == 0
-                return await self._parse_in(worker, content, file_name)
+                return await self._ask_in(worker, content, wanted)
             except WorkerEndedError:
                 continue
             except _SuspectError as exc:
@@ -119,8 +139,11 @@ class ParserPool:
             f"They may take {self._memory_limit_bytes // 2**20} MB of memory each; see the log for their last words"
         )
 
-    async def _parse_in(self, worker: WorkerProcess, content: bytes, file_name: str) -> ParsedDocument:
+    async def _ask_in(
+        self, worker: WorkerProcess, content: bytes, wanted: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], bytes]:
         """Raises `WorkerEndedError` if the file was not begun, `_SuspectError` if not it alone may be at fault."""
+        file_name = wanted["name"]
         answer: tuple[dict[str, Any], bytes] | None = None
         watch = _MemoryWatch(worker, self._memory_limit_bytes)
         clock = asyncio.get_running_loop().time
@@ -135,7 +158,7 @@ class ParserPool:
         try:
             with watch:
                 async with asyncio.timeout_at(ends) as limit:
-                    answer = await worker.ask(content, file_name=file_name, more_time=extend)
+                    answer = await worker.ask(content, facts=wanted, more_time=extend)
         except TimeoutError as exc:
             raise ParserStoppedError(
                 f"{file_name} was given up: parsing it took longer than {round(ends - began, 1):g} seconds"
@@ -153,16 +176,15 @@ class ParserPool:
             raise _senseless(file_name, exc) from exc
         finally:
             self._put_back(worker, fit=answer is not None and answer[0].get("failed") != "MemoryError")
-        return await self._understand(*answer, file_name=file_name)
+        self._check(answer[0], file_name)
+        return answer
 
-    async def _understand(self, facts: dict[str, Any], data: bytes, *, file_name: str) -> ParsedDocument:
+    def _check(self, facts: Mapping[str, Any], file_name: str) -> None:
+        """Raise what the answer says went wrong, if anything did."""
         if (refusal := decode_refusal(facts)) is not None:
             raise refusal
         if (failure := facts.get("failed")) is None:
-            try:
-                return await asyncio.to_thread(decode_document, facts, data)
-            except BrokenMessageError as exc:
-                raise _senseless(file_name, exc) from exc
+            return
         if failure == "MemoryError":
             raise self._too_much_memory(file_name)
         # What no parser is known to raise: one file's failure, and a bug to be seen.
@@ -252,6 +274,15 @@ class _MemoryWatch:
 
     def _wait(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._look)
+
+
+async def _understood(
+    decode: Callable[[dict[str, Any], bytes], _Read], facts: dict[str, Any], data: bytes, file_name: str
+) -> _Read:
+    try:
+        return await asyncio.to_thread(decode, facts, data)
+    except BrokenMessageError as exc:
+        raise _senseless(file_name, exc) from exc
 
 
 def _senseless(file_name: str, exc: BrokenMessageError) -> ParseError:

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -99,14 +99,15 @@ class WorkerProcess:
             return False
 
     async def ask(
-        self, content: bytes, *, file_name: str, more_time: Callable[[float], None]
+        self, content: bytes, *, facts: Mapping[str, Any], more_time: Callable[[float], None]
     ) -> tuple[dict[str, Any], bytes]:
-        """The worker's answer on a file. Raises `WorkerEndedError`, `BrokenMessageError`.
+        """The worker's answer on a file, of which `facts` say what is wanted (`ingest.worker_messages`). Raises
+        `WorkerEndedError`, `BrokenMessageError`.
 
         `more_time` is called whenever the worker says that its work goes on, with the seconds that its next step may
         take.
         """
-        await self._send(encode({"name": file_name}, content))
+        await self._send(encode(facts, content))
         self.files += 1
         await self._receive(accepted=False)
         answer = await self._receive(accepted=True)

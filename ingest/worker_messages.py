@@ -16,11 +16,13 @@ from typing import Any, get_args
 
 from ingest.errors import NoTextError, ParseError
 from ingest.parsers import Block, BlockKind, ParsedDocument
+from ingest.parsers.page_pictures import PageOrder, Picture
 
 Message = tuple[bytes, bytes]
 """Two parts, to be sent one after the other."""
 
 LENGTHS = struct.Struct("!QQ")
+LARGEST_PICTURE_BYTES = 8 * 1024**2
 _KINDS = frozenset(get_args(BlockKind))
 _ERRORS: Mapping[str, type[ParseError]] = {kind.__name__: kind for kind in (ParseError, NoTextError)}
 
@@ -50,6 +52,39 @@ def encode_document(parsed: ParsedDocument) -> Message:
         "notes": parsed.notes,
     }
     return encode(facts, text + parsed.line_boxes)
+
+
+def want_document(file_name: str) -> dict[str, Any]:
+    """What a worker is told of a file that is to be parsed."""
+    return {"name": file_name}
+
+
+def want_picture(file_name: str, order: PageOrder) -> dict[str, Any]:
+    """What a worker is told of a file of which a page is to be drawn."""
+    return {"name": file_name, "draw": {"page": order.page, "width": order.width, "boxes": [*order.boxes]}}
+
+
+def wanted_picture(facts: Mapping[str, Any]) -> PageOrder | None:
+    """Which page is to be drawn, where that is what is wanted."""
+    if "draw" not in facts:
+        return None
+    told = facts["draw"]
+    return PageOrder(page=told["page"], width=told["width"], boxes=tuple(map(tuple, told["boxes"])))
+
+
+def encode_picture(picture: Picture) -> Message:
+    """The message that carries a picture."""
+    return encode({"page_width": picture.page_width, "page_height": picture.page_height}, picture.content)
+
+
+def decode_picture(facts: Mapping[str, Any], data: bytes) -> Picture:
+    """The picture that a message carries; what is in it is for a browser to judge. Raises `BrokenMessageError`."""
+    width, height = facts.get("page_width"), facts.get("page_height")
+    if not (isinstance(width, float) and isinstance(height, float) and width > 0 and height > 0):
+        raise BrokenMessageError("a picture of a page without a size")
+    if not (data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) <= LARGEST_PICTURE_BYTES):
+        raise BrokenMessageError("not a picture, or too large a one")
+    return Picture(content=data, page_width=width, page_height=height)
 
 
 def encode_refusal(error: ParseError) -> Message:
