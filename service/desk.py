@@ -25,6 +25,7 @@ from service.asking import DEFAULT_K, Question
 from service.auditing import Audit, Kind, Status
 from service.identity import Identity
 from service.metering import MeteredAnswer
+from service.revisions import HeldRevision, find_held_revision
 from service.wiring import Footnote, Found
 
 
@@ -147,6 +148,15 @@ class Desk:
         async with self._noted("document", documents=[document_id]) as entry:
             found = await find_revision(
                 self.footnote.database, document_id, revision=revision, scope=self.caller.scope
+            )
+            entry.collection = found.collection
+        return found
+
+    async def revision(self, document_id: UUID, number: int) -> HeldRevision:
+        """As `service.revisions.find_held_revision`."""
+        async with self._noted("document", documents=[document_id]) as entry:
+            found = await find_held_revision(
+                self.footnote.database, document_id, number, scope=self.caller.scope
             )
             entry.collection = found.collection
         return found

@@ -48,6 +48,7 @@ from service.http.routes import (
     models,
     page,
     revising,
+    revisions,
     search,
     session,
     sources,
@@ -57,6 +58,7 @@ from service.http.routes.revising import UPLOADS
 from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
 from service.observing import Observer
+from service.pictures import open_pictures
 from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
@@ -97,6 +99,9 @@ def create_app(
             IndexWatch(footnote.database, footnote.store) as watch,
             open_tokens(footnote.settings) as tokens,
             open_audit(footnote.settings, footnote.database) as audit,
+            open_pictures(
+                footnote.parser_policy, max_file_bytes=footnote.settings.ingest.max_file_bytes
+            ) as pictures,
             Broadcasts(broadcast_policy, telling=EventFrames()) as broadcasts,
             McpServer(version=version) as mcp_server,
         ):
@@ -117,6 +122,7 @@ def create_app(
                 mcp=mcp_server.handle,
                 crowd=Crowd(footnote.settings.overload.requests_at_once),
                 patience=patience,
+                pictures=pictures,
                 version=version,
             )
             yield
@@ -139,6 +145,7 @@ def create_app(
         search,
         jobs,
         documents,
+        revisions,
         revising,
         collections,
         sources,

@@ -16,6 +16,7 @@ from service.http.metrics.figures import Figures
 from service.http.metrics.watch import IndexWatch
 from service.http.patience import Patience
 from service.http.readiness import ReadinessCheck
+from service.pictures import Pictures
 from service.sessions import OneTimeLink
 from service.tokens import Tokens
 from service.wiring import Footnote
@@ -40,6 +41,7 @@ class Parts:
     mcp: ASGIApp
     crowd: Crowd
     patience: Patience
+    pictures: Pictures
     version: str
 
 

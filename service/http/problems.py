@@ -68,6 +68,7 @@ from service.limits import LimitReachedError
 from service.logs import REQUEST_ID
 from service.metering import AnswerTimeoutError
 from service.observing import current_trace_id
+from service.pictures import NoPictureError
 from service.signing_keys import IssuerUnavailableError
 from service.tokens import TokenRefusedError
 from service.uploads import NoRoomError, WrongFileError
@@ -164,6 +165,7 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
             status=403, name="outside-not-allowed", title="The passages may not leave the house"
         ),
         NotFoundError: Kind(status=404, name="not-found", title="There is no such thing"),
+        NoPictureError: Kind(status=404, name="no-picture", title="There is no picture of the page"),
         ErasedError: Kind(status=410, name="erased", title="The document was deleted"),
         AnswerStoppedError: Kind(status=409, name="answer-stopped", title="The answer was stopped"),
         AlreadyThereError: Kind(status=409, name="already-there", title="There is one already"),

@@ -27,6 +27,7 @@ from retrieval.filters import MAX_MEDIA_TYPES, MAX_PATH_CHARACTERS, MAX_PATHS, N
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
 from service.asking import DEFAULT_K
 from service.moments import read_time
+from service.pictures import DEFAULT_WIDTH
 
 MAX_TURNS = 50
 MAX_ANSWER_CHARACTERS = 50_000
@@ -249,6 +250,32 @@ class RevisionQuery(BaseModel):
         int | None,
         Field(ge=1, le=2_147_483_647, description="A citation's `revision`; without it the newest."),
     ] = None
+
+
+Offset = Annotated[int | None, Field(ge=0, le=2_147_483_647)]
+
+
+class PlaceQuery(BaseModel):
+    """Which place of a revision is looked at."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    char_start: Annotated[
+        Offset, Field(description="A citation's `char_start`: its page and the headings above it are told.")
+    ] = None
+
+
+class PictureQuery(BaseModel):
+    """What of a page is marked, and how large it is drawn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    char_start: Annotated[Offset, Field(description="Where the span begins, as in a citation.")] = None
+    char_end: Annotated[Offset, Field(description="Where it ends.")] = None
+    width: Annotated[
+        int,
+        Field(ge=100, le=2_000, description="Of the picture, in pixels; a very long page is drawn smaller."),
+    ] = DEFAULT_WIDTH
 
 
 class SessionRequest(StrictRequest):
