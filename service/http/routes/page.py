@@ -18,7 +18,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        "img-src 'self' blob:",  # pages of documents, which the script fetches so as to say why there is none
         "connect-src 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
