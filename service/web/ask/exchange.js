@@ -139,7 +139,7 @@ export class ExchangeView {
     const { done } = answer;
     const refused = done.status === "refused";
     return h("footer", { class: "foot" },
-      h("p", { class: "small faint" }, refused ? null : supportLine(answer), h("span", {}, modelLine(done.model))),
+      h("p", { class: "small faint" }, !refused && [supportLine(answer), h("span", {}, modelLine(done.model))]),
       h("div", { class: "actions" },
         h("button", { class: "button bare", type: "button", "aria-label": "Copy with footnotes", title: "Copy with footnotes, as Markdown", on: { click: () => copy(asMarkdown(this._question, answer)) } }, icon("copy")),
         answer.answerId && feedbackFor(answer.answerId, { rating, kept: this._rated })));

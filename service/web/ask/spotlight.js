@@ -33,7 +33,7 @@ export class Spotlight {
     const light = () => this._light(element, sentence, answer);
     element.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this._soon(light));
     element.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this._soon(null));
-    element.addEventListener("focusin", light);
+    for (const event of ["focusin", "click"]) element.addEventListener(event, light);
     element.addEventListener("focusout", (event) => !element.contains(event.relatedTarget) && this._dark());
     element.addEventListener("keydown", (event) => event.key === "Escape" && this._dark());
   }
