@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from tests.service.http.wire import Wire
 from tests.service.test_ingestion import Silent
 
 CHROMIUM = Path("/usr/bin/chromium")
+HANDBOOK = Path(__file__).parents[3] / "examples" / "handbook"
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 _ARGUMENTS = (
     "--no-sandbox",
@@ -125,6 +127,16 @@ async def site(footnote: Footnote, browser: Browser) -> AsyncIterator[Site]:
     """A running service, nothing in it; what its page complains of fails the test."""
     async with open_site(footnote) as opened:
         yield opened
+
+
+@pytest.fixture
+def handbook(tmp_path: Path) -> Path:
+    """A Markdown file, a web page and a PDF of the example's handbook."""
+    root = tmp_path / "handbook"
+    for path in ("people/paid-leave.md", "work/on-call.html", "work/travel-and-expenses.pdf"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HANDBOOK / path, root / path)
+    return root
 
 
 @asynccontextmanager
