@@ -82,12 +82,12 @@ export class ExchangeView {
     fill(this._rest, problemBlock(problem, { retry: this._retry }));
   }
 
-  /** Draw that the reader stopped it. */
-  stopped() {
+  /** Draw that the reader stopped it, or that it was left without an answer before. */
+  stopped(why = "You stopped this answer.") {
     this._end();
     this._draft.remove();
-    fill(this._rest, h("p", { class: "aside-line" }, icon("stop"), "You stopped this answer."), h("button", { class: "button", type: "button", on: { click: () => this._retry() } }, "Ask again"));
-    announce("Stopped.");
+    fill(this._rest, h("p", { class: "aside-line" }, icon("stop"), why), h("button", { class: "button", type: "button", on: { click: () => this._retry() } }, "Ask again"));
+    announce(why);
   }
 
   _end() {

@@ -93,7 +93,7 @@ class Ask {
     const view = this._add(exchange);
     if (exchange.done) view.finish(told(exchange.done, exchange.answerId), { rating: exchange.rating ?? null });
     else if (exchange.answerId && exchange === this._conversation.exchanges.at(-1)) this._tell(view, exchange, { answerId: exchange.answerId });
-    else view.stopped();
+    else view.stopped("This question was left without an answer.");
   }
 
   _add(exchange) {

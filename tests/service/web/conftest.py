@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from service.http.app import create_app
 from service.http.broadcast import BroadcastPolicy
@@ -36,9 +36,13 @@ _ARGUMENTS = (
     "--disable-quic",
     "--no-first-run",
 )
+_PATIENCE_MS = 30_000
+"""Machines that run tests are busy."""
 WIDE = (1280, 860)
 PHONE = (390, 844)
 WRITES_IMAGES = bool(os.environ.get("FOOTNOTE_WRITE_IMAGES"))
+
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,7 +162,7 @@ async def visiting(
         bypass_csp=bypass_csp,
         base_url=site.address,
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(_PATIENCE_MS)
     page = await context.new_page()
     site.watch(page)
     try:

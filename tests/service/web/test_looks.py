@@ -27,6 +27,7 @@ async def check(page: Page, name: str) -> None:
     assert serious == [], name
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("look", "size", "is_dark"), _LOOKS)
 async def test_asking_looks_right(
     browser: Browser, site: Site, handbook: Path, look: str, size: tuple[int, int], is_dark: bool
