@@ -26,7 +26,7 @@ export class ExchangeView {
     this._sentences = h("div", { class: "sentences" });
     this._draft = h("span", { class: "draft", "aria-hidden": "true" });
     this._rest = h("div", { class: "rest" });
-    this._notes = h("aside", { class: "notes", "aria-label": "Footnotes of this answer" });
+    this._notes = h("div", { class: "notes", role: "group", "aria-label": "Footnotes of this answer" });
     this._answer = h("div", { class: "answer" }, this._lead, this._sentences);
     this._spotlight = new Spotlight(this._answer, this._notes, opens);
     this.element = h("article", { class: "exchange", "aria-busy": "true" },

@@ -20,7 +20,8 @@ export class PagePicture {
     this._previous = h("button", { class: "button bare", type: "button", "aria-label": "Previous page", on: { click: () => this._turn(-1) } }, icon("back"));
     this._next = h("button", { class: "button bare", type: "button", "aria-label": "Next page", on: { click: () => this._turn(1) } }, icon("next"));
     this._zoom = h("button", { class: "button quiet", type: "button", "aria-pressed": "false", on: { click: () => this._enlarge() } }, "Larger");
-    this.element = h("figure", { class: "page" }, h("div", { class: "page-turn" }, this._previous, this._number, this._next, this._zoom), this._frame);
+    this.controls = h("div", { class: "page-turn", role: "group", "aria-label": "Pages" }, this._previous, this._number, this._next, this._zoom);
+    this.element = h("figure", {}, this._frame);
     this._show();
   }
 

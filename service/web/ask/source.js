@@ -112,10 +112,11 @@ export class SourcePanel {
     this._picture = new PagePicture(revision, { page: wanted.page ?? 1, span: wanted.span });
     const pages = h("div", { id: "source-page", role: "tabpanel", "aria-labelledby": "tab-page" }, this._picture.element);
     const tabs = tabList([["page", "Page", pages], ["words", "Text", words]], (chosen) => {
+      this._picture.controls.hidden = chosen !== "page";
       if (chosen === "words") this._scrollTo(passage.mark);
       else this._picture.scrollToMark(this._body);
     });
-    fill(this._body, tabs.element, pages, words);
+    fill(this._body, h("div", { class: "source-bar" }, tabs.element, this._picture.controls), pages, words);
     tabs.choose("page");
     this._arrive(null, wanted);
     this._picture.load({ room: this._body, missing: () => { tabs.choose("words"); this._scrollTo(passage.mark); } });

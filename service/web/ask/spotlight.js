@@ -53,7 +53,6 @@ export class Spotlight {
     fill(this._card, supportLine(sentence), sentence.citations.map((number) => this._quote(answer.citations[number], number)));
     this._card.style.setProperty("--below", `${element.offsetTop + element.offsetHeight}px`);
     this._card.hidden = false;
-    this._notes.classList.add("has-lit");
     for (const note of this._notes.querySelectorAll("[data-number]")) {
       note.classList.toggle("lit", sentence.citations.includes(Number(note.dataset.number)));
     }
@@ -67,7 +66,6 @@ export class Spotlight {
     this._lit.removeAttribute("aria-describedby");
     this._lit = null;
     this._card.hidden = true;
-    this._notes.classList.remove("has-lit");
     fill(this._head, HEADING);
     for (const note of this._notes.querySelectorAll(".lit")) note.classList.remove("lit");
   }
