@@ -1,4 +1,4 @@
-"""Settings that contradict one another: each check raises a `ConfigurationError` that names both and says what to do."""
+"""Settings that contradict one another: each check raises `ConfigurationError`, which names them and what to do."""
 
 from __future__ import annotations
 
