@@ -13,8 +13,15 @@ _IN_A_ROW, _TIMES = 3, 3
 """So many words in a row so many times: none of 1,260 stated claims of three sets does that."""
 
 _WORD = re.compile(r"\w+")
+_TOLD = (
+    r"(?:cites?|cited|mentions?|discuss(?:es)?|describes?|explains?|lists?|provides?|quotes?|refers?|"
+    r"(?:is|are) (?:cited|quoted|about))"
+)
 _OF_QUOTATIONS = re.compile(
-    r"\bpassages?\s+[\"“]|\b(?:is|are) from the passages?\s*(?:[.;,]|$)", re.IGNORECASE
+    r"\bpassages?\s+[\"“]|\b(?:is|are) from the passages?\s*(?:[.;,]|$)"
+    rf"|^(?:the|this|these|those|both|all) (?:\w+ )?(?:passages?|quotations?)\b[^,.;]{{0,60}}? (?:also )?{_TOLD}\b"
+    r"|^they (?:also )?(?:cite|mention|discuss|(?:are|were) cited)\b",
+    re.IGNORECASE,
 )
 
 

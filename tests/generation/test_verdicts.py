@@ -15,7 +15,7 @@ def read(claim: str, source: str, *logits: float) -> Read:
         singles=[source],
         together=source,
         readings=np.array([logits, logits], dtype=np.float32),
-        around="",
+        around=[""],
         everything=[source],
     )
 
