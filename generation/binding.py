@@ -21,16 +21,23 @@ _NEW_CLAUSE = re.compile(
 """What follows may speak of something else. A relative clause may not: it speaks of what stands before it."""
 
 
+_RELATIVE = re.compile(r", (?:which|who|whose|where|including) ")
+_HARDLY = 0.34
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
     """Neighbouring words that carry meaning, within the clauses of a claim.
 
     held: the share (0..1) of the pairs of which one source sentence has both; 1 where there is no pair.
     broken: how many pairs have each word in some sentence, but both in none.
+    added: whether a relative clause was added, of whose words the source holds a third at most: weak models like to end
+        so (", which is a proper noun"), and none of 1,260 stated claims of three grounding sets does.
     """
 
     held: float
     broken: int
+    added: bool
 
 
 def links(claim: str, sentences: Sequence[str]) -> Links:
@@ -48,4 +55,14 @@ def links(claim: str, sentences: Sequence[str]) -> Links:
         not together and one in everywhere and other in everywhere
         for together, (one, other) in zip(held, pairs, strict=True)
     )
-    return Links(held=sum(held) / len(held) if held else 1.0, broken=broken)
+    return Links(
+        held=sum(held) / len(held) if held else 1.0, broken=broken, added=_adds_a_clause(claim, everywhere)
+    )
+
+
+def _adds_a_clause(claim: str, source: frozenset[str]) -> bool:
+    clauses = [ordered_stems(clause) for clause in _RELATIVE.split(claim)[1:]]
+    return any(
+        len(clause) > 1 and sum(stem in source for stem in clause) <= _HARDLY * len(clause)
+        for clause in clauses
+    )

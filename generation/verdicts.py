@@ -33,7 +33,7 @@ FEATURES = (
     "numbers lacking in the most relevant", "numbers lacking together", "numbers lacking anywhere",
     "names lacking in the most relevant", "names lacking together", "names lacking anywhere",
     "negations apart", "opposites", "turned", "negated", "length", "length of the source", "speaks of itself", "asks",
-    "words added", "links held", "links broken",
+    "words added", "links held", "links broken", "clause added",
     "near, numbers lacking", "near, names lacking", "near, negations apart", "near, opposites", "near, turned",
     "near, contradicted", "near, contradicted together", "near, stated together", "near, stated",
     "near the most relevant, numbers lacking", "near the most relevant, names lacking", "near", "near, squared",
@@ -102,8 +102,8 @@ class Read:
 class Verdict:
     """How likely a source states the claim, and how likely it contradicts it (0..1); and whether both clash.
 
-    `clashes`: the source says nearly the same, but with another number or name, the opposite, or with a negation more
-    or less.
+    `clashes`: the source says nearly the same, but with another number or name, the opposite, with a negation more or
+    less, or without a clause of the claim.
     """
 
     stated: float
@@ -123,7 +123,7 @@ def judge(read: Read) -> Verdict:
 
 
 def clashes(row: NDArray[np.float64]) -> bool:
-    """Whether a claim departs from a source that otherwise says nearly the same, from its features.
+    """Whether a claim departs from a source that otherwise says nearly the same, or adds to it, from its features.
 
     Real claims hardly ever come so close to a source that they do not follow, so regressions fitted on them alone let
     such edits pass (`benchmarks/support.py`, "swapped").
@@ -131,6 +131,7 @@ def clashes(row: NDArray[np.float64]) -> bool:
     value: dict[str, float] = dict(zip(FEATURES, map(float, row), strict=True))
     return (
         value["numbers lacking anywhere"] > 0
+        or value["clause added"] > 0
         or (
             value["names lacking in the most relevant"] > 0
             and value["words held by the most relevant"] > _NEARLY_IN_ONE
@@ -165,7 +166,7 @@ def features(read: Read) -> NDArray[np.float64]:
         *(min(len(each.names), 3) for each in lacking),
         min(apart.negations, 2), min(apart.opposites, 2), min(apart.turned, 4) / 4, is_negated(read.claim),
         math.log(1 + len(said)), math.log(1 + len(most)), bool(_SELF.search(read.claim)), "?" in read.claim,
-        len(said) * (1 - shares[1]) / 5, bound.held, min(bound.broken, 3),
+        len(said) * (1 - shares[1]) / 5, bound.held, min(bound.broken, 3), bound.added,
     ], dtype=float))  # fmt: skip
 
 
