@@ -24,10 +24,13 @@ _OF_QUOTATIONS = re.compile(
     re.IGNORECASE,
 )
 
+_LEAD = re.compile(r"(?:\w+ ){0,2}\w+:")
+"""A word or three before a colon ("They include:") say nothing yet."""
+
 
 def is_statement(sentence: str) -> bool:
     """Whether a sentence says something of which it can be asked whether a source states it."""
-    return not _goes_round(sentence) and _OF_QUOTATIONS.search(sentence) is None
+    return not (_goes_round(sentence) or _OF_QUOTATIONS.search(sentence) or _LEAD.fullmatch(sentence))
 
 
 def _goes_round(sentence: str) -> bool:

@@ -46,6 +46,10 @@ _NEAR, _NEAR_ONE = 0.6, 0.5
 _NEARLY_IN_ONE, _NEARLY_IN_ALL, _ALL_BUT_ONE = 0.7, 0.75, 0.8
 """Shares of a claim's words from which on a difference in names, in negations, in opposites is a clash."""
 
+_LOOSE = 0.5
+"""Share of what a claim binds together below which, with two links broken, more claims than not are wrong that would
+otherwise pass (45 of 85 in three grounding sets)."""
+
 _OPENING = 4
 """The words in which a sentence says what it speaks of."""
 
@@ -103,7 +107,7 @@ class Verdict:
     """How likely a source states the claim, and how likely it contradicts it (0..1); and whether both clash.
 
     `clashes`: the source says nearly the same, but with another number or name, the opposite, with a negation more or
-    less, or without a clause of the claim.
+    less, without a clause of the claim, or in sentences apart what the claim binds together.
     """
 
     stated: float
@@ -132,6 +136,7 @@ def clashes(row: NDArray[np.float64]) -> bool:
     return (
         value["numbers lacking anywhere"] > 0
         or value["clause added"] > 0
+        or (value["links broken"] > 1 and value["links held"] < _LOOSE)
         or (
             value["names lacking in the most relevant"] > 0
             and value["words held by the most relevant"] > _NEARLY_IN_ONE

@@ -17,6 +17,7 @@ from generation.statements import is_statement
         "The first passage also mentions that the gate opens at nine.",
         "They also discuss the opening of the gate.",
         "They are cited as a list of the gates.",
+        "They include:",
     ],
 )
 def test_circles_and_talk_of_the_quotations_are_no_statements(sentence: str) -> None:
