@@ -4,7 +4,7 @@
 
 From squad2-dev, beside their own paragraphs: answerable questions, and the dataset's unanswerable ones; and questions
 beside the best paragraph of other articles. Fitted to the articles that `benchmarks.refusal` calibrates on; the figures
-of the others are printed, next to those of the plain mean of the cross-encoder's logits. Of questions on other articles
+of the others are printed, next to those of the best sentence's own logit. Of questions on other articles
 there are few, so each weighs twelve times. Reads FOOTNOTE_TEST_DATA (default ../shared/data).
 """
 
@@ -81,13 +81,11 @@ def _words(text: str) -> list[str]:
     return [word[:6] for word in _WORD.findall(text.lower())]
 
 
-def read(question: str, row: dict[str, Any], reranker: Reranker) -> tuple[float, Array]:
-    """The logit of the paragraph as a whole, and its features."""
+def read(question: str, row: dict[str, Any], reranker: Reranker) -> Array:
+    """The features of a paragraph that is read by the sentence; the first is its best sentence's logit."""
     sentences = [sentence.text for sentence in split_sentences(row["text"])]
-    pairs = [(question, _whole(row)), *((question, f"{row['title']}\n{text}") for text in sentences)]
-    whole, *logits = (float(logit) for logit in reranker.score(pairs))
-    read_sentences = list(zip(sentences, logits, strict=True))
-    return whole, features(question, _whole(row), whole=whole, sentences=read_sentences)
+    logits = reranker.score([(question, f"{row['title']}\n{text}") for text in sentences]).tolist()
+    return features(question, _whole(row), list(zip(sentences, logits, strict=True)))
 
 
 def examples(questions: int, reranker: Reranker) -> list[Example]:
@@ -108,7 +106,7 @@ def examples(questions: int, reranker: Reranker) -> list[Example]:
             article = article_of(row["doc_id"])
             names = paragraphs.outside(article, row["question"]) if kind == "absent" else [row["doc_id"]]
             readings = [read(row["question"], paragraphs.rows[name], reranker) for name in names]
-            best = max(readings, key=lambda reading: reading[0])[1]
+            best = max(readings, key=lambda reading: float(reading[0]))
             found.append(Example(kind=kind, article=article, features=best))
         print(f"  {kind}: {len(rows)}", file=sys.stderr)
     return found
@@ -146,13 +144,13 @@ def report(found: Sequence[Example]) -> None:
     for half in ("calibrate", "test"):
         for against in ("adversarial", "absent"):
             scores: dict[str, tuple[list[float], list[float]]] = {
-                "mean of logits": ([], []),
+                "best sentence": ([], []),
                 "fitted": ([], []),
             }
             for each in found:
                 if halves[each.article] == half and each.kind in ("answerable", against):
                     place = 0 if each.kind == "answerable" else 1
-                    scores["mean of logits"][place].append(0.4 * each.features[0] + 0.6 * each.features[1])
+                    scores["best sentence"][place].append(float(each.features[0]))
                     scores["fitted"][place].append(float(each.features @ coefficients) + bias)
             told = ", ".join(f"{name} {auc(*pair):.3f}" for name, pair in scores.items())
             sizes = ", ".join(str(len(part)) for part in scores["fitted"])

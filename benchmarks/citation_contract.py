@@ -43,6 +43,7 @@ from ingest.reports import Fate, RefreshReport
 from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.search import Searcher
 from service.deleting import delete_document
+from service.footnote import Footnote
 from service.http.app import create_app
 from service.ingestion import ingest_path
 from service.keys import create_key
@@ -50,7 +51,7 @@ from service.sections import ChunkingSettings, LlmSettings
 from service.settings import Settings
 from service.specs import search_policy
 from service.targets import SourceRules
-from service.wiring import Footnote, open_footnote
+from service.wiring import open_footnote
 
 DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data"))
 _AT_ONCE = 4

@@ -25,9 +25,10 @@ from evaluation.caching import CachingScorer, ModelCache
 from evaluation.measures import Values, column_of, estimate_mean, measure_rankings
 from evaluation.sets import read_set
 from evaluation.throwaway import Loader, hold_loaded
+from service.footnote import Footnote
 from service.settings import load_settings
 from service.specs import chunk_policy
-from service.wiring import Footnote, open_footnote
+from service.wiring import open_footnote
 
 DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data"))
 SETS = "scifact,cranfield,cacm,squad-20k,musique-100,lihua-world,covidqa,tatqa-dev"

@@ -19,7 +19,7 @@ from retrieval.lexical import Bm25Policy
 from retrieval.records import Hit, Passage, Scope
 from retrieval.reranking import PairScorer, RerankPolicy, rerank
 from retrieval.stores import Index
-from service.wiring import Footnote
+from service.footnote import Footnote
 
 # Of either list: enough for a hundred documents on every set.
 _CANDIDATES = 400

@@ -45,10 +45,11 @@ from ingest.titles import title_of
 from retrieval.batching import EmbeddingBatcher
 from retrieval.embedders import Embedder, EmbedderIdentity
 from service.ingestion import ingest_path
+from service.intake import Intake
 from service.settings import Settings
 from service.specs import chunk_policy
 from service.targets import SourceRules
-from service.wiring import Intake, open_intake
+from service.wiring import open_intake
 
 _SMALL = 2_000
 _SAMPLE = 150

@@ -98,17 +98,9 @@ class Asked:
     quotes: int = 0
 
     def logits(self) -> dict[str, float]:
-        """Candidates for an evidence score: the best passage, the best sentence, both weighed, and what is shipped."""
+        """Candidates for an evidence score: the best sentence, and what is shipped."""
         return {
-            "passage": max((e.logit for e in self.evidence), default=UNREAD),
-            "sentence": max((s.logit for e in self.evidence for s in e.sentences), default=UNREAD),
-            "both": max(
-                (
-                    0.4 * e.logit + 0.6 * max((s.logit for s in e.sentences), default=UNREAD)
-                    for e in self.evidence
-                ),
-                default=UNREAD,
-            ),
+            "sentence": max((e.best_logit for e in self.evidence), default=UNREAD),
             "answering": max((e.answering for e in self.evidence), default=UNREAD),
         }
 
@@ -281,7 +273,7 @@ def refusals(present: Sequence[float], absent: Sequence[float], threshold: float
 
 def squad_report(asked: dict[str, list[Asked]]) -> dict[str, Any]:
     report: dict[str, Any] = {}
-    for score in ("passage", "sentence", "both", "answering"):
+    for score in ("sentence", "answering"):
         logits = {name: [a.logits()[score] for a in rows] for name, rows in asked.items()}
         chosen = best_threshold(logits["present/calibrate"], logits["absent/calibrate"])
         report[score] = {

@@ -29,8 +29,9 @@ from generation.rewriting import RewriteMethod, RewritePolicy, reword
 from retrieval.queries import Combination, SearchQueries
 from retrieval.records import Scope
 from retrieval.search import Searcher, SearchPolicy
+from service.footnote import Footnote
 from service.settings import load_settings
-from service.wiring import Footnote, open_footnote
+from service.wiring import open_footnote
 
 PASSAGES = 200
 POLICY = RewritePolicy(timeout_s=120)

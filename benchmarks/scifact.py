@@ -34,10 +34,11 @@ from retrieval.fusion import FusionPolicy
 from retrieval.records import Collection, Scope, contextual_text
 from retrieval.search import Searcher, SearchPolicy
 from service.cli.display import IngestProgress
+from service.footnote import Footnote
 from service.ingestion import ingest_path
 from service.settings import Settings
 from service.targets import SourceRules
-from service.wiring import Footnote, open_footnote
+from service.wiring import open_footnote
 
 DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data")) / "retrieval" / "scifact"
 MODES = {

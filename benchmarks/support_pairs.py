@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.support_composed import compositions
 from benchmarks.support_edits import (
     ANTONYMS,
     Rule,
@@ -47,6 +48,9 @@ _SHARES = {
 }
 """How often a passage is taken from each set."""
 
+_COMPOSED = 0.12
+"""Composed claims beside `count` others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -59,7 +63,7 @@ class Pair:
 
 
 def made_pairs(rng: random.Random, count: int, held_out_titles: set[str]) -> list[Pair]:
-    """`count` pairs from passages whose title is not held out."""
+    """`count` pairs from passages whose title is not held out, and some composed claims more."""
     edits: list[tuple[str, Rule | None, float]] = [
         ("number", another_number, 2.0),
         ("name", None, 2.0),
@@ -74,6 +78,23 @@ def made_pairs(rng: random.Random, count: int, held_out_titles: set[str]) -> lis
     passages = _passages(rng, held_out_titles)
     while len(pairs) < count:
         pairs += _edited(next(passages), rng, edits)
+    return [*pairs[:count], *_composed(random.Random(29), int(count * _COMPOSED), held_out_titles)]
+
+
+def _composed(rng: random.Random, count: int, held_out_titles: set[str]) -> list[Pair]:
+    """Claims composed of two sentences, most beside both, some beside one alone."""
+    pairs: list[Pair] = []
+    passages = _passages(rng, held_out_titles)
+    while len(pairs) < count:
+        made = [*compositions(_sentences(next(passages)), rng)]
+        for each in rng.sample(made, min(2, len(made))):
+            source = " ".join(each.sources) if rng.random() < 0.8 else rng.choice(each.sources)
+            told = each.kind == "resolved" and source == " ".join(each.sources)
+            pairs.append(
+                Pair(
+                    claim=each.claim, source=source, label="stated" if told else "not stated", kind=each.kind
+                )
+            )
     return pairs[:count]
 
 

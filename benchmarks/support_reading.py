@@ -46,7 +46,7 @@ class Item:
                 singles=self.singles,
                 together=self.together,
                 readings=readings,
-                around="",
+                around=[""] * len(self.singles),
                 everything=self.sentences,
             )
         )

@@ -1,7 +1,8 @@
 """Claims made from gold sentences of squad2-dev and nq-uda, faithful and corrupted, always the same ones.
 
 Faithful: copied, shortened, joined, reworded by rule, and questions of people put as statements with their answer.
-Corrupted: another number, another name, a negation more or less; besides, opposites and names that change places.
+Corrupted: another number, another name, a negation more or less; besides, opposites, names that change places, and
+claims composed of two sentences.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.support_composed import compositions
 from benchmarks.support_edits import (
     ANTONYMS,
     Rule,
@@ -27,11 +29,11 @@ from benchmarks.support_edits import (
     shortened,
     swapped_roles,
 )
-from benchmarks.support_sets import DATA, Claim, rows
+from benchmarks.support_sets import DATA, Claim, Label, rows
 from generation.sentences import split_sentences
 
 FAITHFUL = ("copied", "shortened", "joined", "reworded", "asked")
-CORRUPTED = ("number", "name", "negation", "opposite", "roles")
+CORRUPTED = ("number", "name", "negation", "opposite", "roles", "composed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ def swapped_set(counts: Mapping[str, int], *, sets: Sequence[str], seed: int = 1
                 Claim(
                     claim=text,
                     source=gold.sentences,
-                    label="stated" if kind in FAITHFUL else "contradicted",
+                    label=_label(kind),
                     set_name="swapped",
                     group=f"swapped {gold.title}",
                     reading=gold.text,
@@ -77,6 +79,12 @@ def swapped_set(counts: Mapping[str, int], *, sets: Sequence[str], seed: int = 1
             )
         golds = golds[len(golds) // 7 :] + golds[: len(golds) // 7]
     return claims
+
+
+def _label(kind: str) -> Label:
+    if kind in FAITHFUL:
+        return "stated"
+    return "not stated" if kind == "composed" else "contradicted"
 
 
 def _golds(name: str) -> Iterator[_Gold]:
@@ -120,6 +128,9 @@ def _made(kind: str, gold: _Gold, rng: random.Random) -> str | None:
         case "reworded":
             new = reworded(text, rng)
             return new and (moved(new, rng) or new)
+        case "composed":
+            made = [each for each in compositions(gold.sentences, rng) if each.kind != "resolved"]
+            return rng.choice(made).claim if made else None
     names = [s[a:b] for s in gold.sentences for a, b in names_in(s)]
     rules: dict[str, Rule] = {
         "number": another_number, "name": another_name(names), "negation": flipped_negation,

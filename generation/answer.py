@@ -11,33 +11,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from generation.answers import (
-    EXTRACTIVE_MODEL,
-    NO_USAGE,
-    Answer,
-    AnswerPolicy,
-    CheckedSentence,
-    Citation,
-    LookedAt,
-    ShortAnswer,
-)
+from generation.answers import EXTRACTIVE_MODEL, Answer, AnswerPolicy, CheckedSentence
 from generation.citations import CitedSentence
 from generation.context import NumberedPassage, choose_context, texts_to_count
 from generation.counting import counted
 from generation.draft import Draft
 from generation.entailment import PairReader
-from generation.events import AnswerEvent, Delta, Done, Retrieved, UsageReported
-from generation.evidence import looked_at, weigh
+from generation.events import AnswerEvent, Delta, Done, Retrieved
+from generation.evidence import Evidence, looked_at, weigh
 from generation.extract import best_place, extract
 from generation.judging import JudgePolicy, LLMJudge, added
-from generation.llms import LLM, Usage
+from generation.llms import LLM
 from generation.permission import permitted
 from generation.prompt import build_prompt
-from generation.reasons import NO_SENTENCE, left_open, no_answer, not_wholly_supported, too_weak
-from generation.spans import Span, find_span
+from generation.reasons import (
+    left_open,
+    no_answer,
+    not_wholly_supported,
+    quoted_instead,
+    too_weak,
+)
+from generation.spans import find_span
 from generation.support import check_support
+from generation.telling import Quoting, Result, end, quote
 from generation.writing import Checked, Said, write_checked
 from retrieval.neighbours import NO_GAPS, GapTexts
 from retrieval.records import Hit
@@ -105,17 +103,17 @@ async def stream_answer(
     llm = None if llm is None else permitted(llm, allow_outside=allow_outside)
     with stages.stage("evidence"):
         evidence = await weigh(question, hits, scorer=scorer, policy=policy)
-    result = _Result(looked_at=looked_at(evidence), model=EXTRACTIVE_MODEL if llm is None else llm.model)
+    result = Result(looked_at=looked_at(evidence), model=EXTRACTIVE_MODEL if llm is None else llm.model)
     yield Retrieved(looked_at=result.looked_at)
     if reason := too_weak(evidence, policy):
-        for event in _end(result.refused(reason)):
+        for event in end(result.refused(reason)):
             yield event
         return
     if llm is None:
         quoted = extract(evidence, policy=policy)
         best = best_place(evidence) if quoted else None
         span = None if best is None else await find_span(question, best.quote, scorer)
-        for event in _quote(quoted, result, best, span):
+        for event in quote(quoted, result, Quoting(), best, span):
             yield event
         return
     with stages.stage("context"):
@@ -126,6 +124,7 @@ async def stream_answer(
     wording = _word(
         question,
         context,
+        evidence,
         result,
         scorer=scorer,
         pair_reader=pair_reader,
@@ -138,72 +137,11 @@ async def stream_answer(
             yield event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
-    """What every answer to a question says beside its sentences."""
-
-    looked_at: tuple[LookedAt, ...]
-    model: str
-
-    def refused(self, reason: str, *, usage: Usage = NO_USAGE, dropped: int = 0) -> Answer:
-        return Answer(
-            status="refused",
-            sentences=(),
-            citations=(),
-            missing=reason,
-            looked_at=self.looked_at,
-            model=self.model,
-            usage=usage,
-            dropped=dropped,
-        )
-
-    def answered(
-        self, draft: Draft, *, missing: str | None, usage: Usage = NO_USAGE, short: ShortAnswer | None = None
-    ) -> Answer:
-        return Answer(
-            status="partial" if missing else "answered",
-            sentences=draft.sentences,
-            citations=draft.citations,
-            missing=missing,
-            looked_at=self.looked_at,
-            model=self.model,
-            usage=usage,
-            dropped=draft.dropped,
-            short=short,
-        )
-
-
-def _end(answer: Answer) -> tuple[AnswerEvent, ...]:
-    return UsageReported(usage=answer.usage), Done(answer=answer)
-
-
-def _quote(
-    quoted: Sequence[CheckedSentence], result: _Result, best: Citation | None, span: Span | None
-) -> list[AnswerEvent]:
-    """The sources' own sentences: written and checked at once. `span`: of the best one, what was asked for."""
-    if not quoted:
-        return [*_end(result.refused(NO_SENTENCE))]
-    draft, written = Draft("drop"), 0
-    events: list[AnswerEvent] = []
-    for sentence in quoted:
-        text = sentence.separator + sentence.text if written else sentence.text
-        written += len(text)
-        events += [Delta(text=text), *draft.add(sentence, written)]
-    short = None
-    if best is not None and span is not None and best in draft.citations:
-        short = ShortAnswer(
-            text=span.text,
-            citation=draft.citations.index(best),
-            char_start=best.char_start + span.start,
-            char_end=best.char_start + span.end,
-        )
-    return [*events, *_end(result.answered(draft, missing=None, short=short))]
-
-
 async def _word(
     question: str,
     context: Sequence[NumberedPassage],
-    result: _Result,
+    evidence: Sequence[Evidence],
+    result: Result,
     *,
     scorer: PairScorer,
     pair_reader: PairReader | None,
@@ -225,7 +163,7 @@ async def _word(
             judge=judge,
         )
 
-    draft = Draft(policy.unsupported)
+    draft, told_text = Draft(policy.unsupported), 0
     writing = write_checked(
         llm,
         build_prompt(question, context),
@@ -237,7 +175,8 @@ async def _word(
     async with aclosing(writing):
         async for item in writing:
             match item:
-                case Delta():
+                case Delta(text=text):
+                    told_text += len(text)
                     yield item
                 case Checked(sentence=sentence, written=written):
                     for told in draft.add(sentence, written):
@@ -247,11 +186,30 @@ async def _word(
                         yield told
                     written_by = replace(result, model=item.usage.model or llm.model)
                     said = item if judge is None else replace(item, usage=added(item.usage, judge.usage))
-                    for event in _end(_judge(draft, said, written_by, policy)):
+                    answer = _judge(draft, said, written_by, policy)
+                    quoted = _instead(answer, draft, said, evidence, policy)
+                    if quoted:
+                        quoting = Quoting(
+                            after=told_text,
+                            missing=quoted_instead(draft.unsupported),
+                            usage=said.usage,
+                            dropped=draft.dropped,
+                        )
+                    for event in quote(quoted, written_by, quoting) if quoted else end(answer):
                         yield event
 
 
-def _judge(draft: Draft, said: Said, result: _Result, policy: AnswerPolicy) -> Answer:
+def _instead(
+    answer: Answer, draft: Draft, said: Said, evidence: Sequence[Evidence], policy: AnswerPolicy
+) -> tuple[CheckedSentence, ...]:
+    """What is quoted in the place of an answer of which nothing is supported; nothing where the refusal stands."""
+    believed = said.text.declined or not draft.unsupported
+    if answer.status != "refused" or believed or policy.unsupported == "refuse":
+        return ()
+    return extract(evidence, policy=policy) if policy.nothing_supported == "quote" else ()
+
+
+def _judge(draft: Draft, said: Said, result: Result, policy: AnswerPolicy) -> Answer:
     """The whole answer, from what of it was told and what else the model said."""
     text, usage, unsupported = said.text, said.usage, draft.unsupported
     if draft.sentences:

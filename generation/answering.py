@@ -18,7 +18,6 @@ from generation.alignment import divergence, is_negated
 from generation.facts import facts_of
 
 FEATURES = (
-    "logit of the passage",
     "logit of the best sentence",
     "numbers lacking",
     "names lacking",
@@ -27,30 +26,25 @@ FEATURES = (
     "question negated",
     "sentence negated",
 )
-_WEIGHTS = np.array([-0.026, 0.354, -1.140, -0.856, -1.592, -1.079, -1.195, 0.699])
+_WEIGHTS = np.array([0.328, -1.140, -0.856, -1.592, -1.079, -1.195, 0.699])
 _BIAS = -1.430
 
 UNREAD = -11.0
 """Stands for the sentences of a passage that share no word with the question: the logit of a pair without relation."""
 
 
-def answering_logit(
-    question: str, passage: str, *, whole: float, sentences: Sequence[tuple[str, float]]
-) -> float:
-    """The log-odds that a passage answers a question. `whole` and `sentences`: what was read, with the raw logits."""
-    return float(features(question, passage, whole=whole, sentences=sentences) @ _WEIGHTS) + _BIAS
+def answering_logit(question: str, passage: str, sentences: Sequence[tuple[str, float]]) -> float:
+    """The log-odds that a passage answers a question. `sentences`: those that were read, with their raw logits."""
+    return float(features(question, passage, sentences) @ _WEIGHTS) + _BIAS
 
 
-def features(
-    question: str, passage: str, *, whole: float, sentences: Sequence[tuple[str, float]]
-) -> NDArray[np.float64]:
-    """The features, in the order of `FEATURES`: float64 of shape (8,). `passage`: with its title and headings."""
+def features(question: str, passage: str, sentences: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
+    """The features, in the order of `FEATURES`: float64 of shape (7,). `passage`: with its title and headings."""
     best, logit = max(sentences, key=lambda read: read[1], default=("", UNREAD))
     lacking = facts_of(question).missing_from(passage)
     apart = divergence(question, best)
     return np.array(
         [
-            whole,
             logit,
             min(len(lacking.numbers), 2),
             min(len(lacking.names), 2),

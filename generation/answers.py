@@ -14,6 +14,7 @@ from retrieval.records import Passage, page_at
 Status = Literal["answered", "partial", "refused"]
 Outcome = Literal["rewritten", "unchanged", "unusable", "failed", "not_allowed"]
 Unsupported = Literal["mark", "drop", "refuse"]
+NothingSupported = Literal["quote", "refuse"]
 
 EXTRACTIVE_MODEL = "extractive"
 REFUSAL = "The sources do not answer this question."
@@ -51,6 +52,9 @@ class AnswerPolicy:
         (`generation.judging`); judge_timeout_s: for each.
     unsupported: what becomes of sentences that nothing supports: they are dropped, or shown marked as such, or one of
         them has the whole answer refused.
+    nothing_supported: what a reader gets of evidence that is good enough, where no sentence of what the model has
+        written is supported: the sources' own sentences, as without a model, or a refusal. A model that says itself
+        that the passages do not answer is believed either way.
     """
 
     evidence: Calibration = field(default_factory=lambda: Calibration(midpoint=-2.4, scale=1.0))
@@ -65,6 +69,7 @@ class AnswerPolicy:
     judge: bool = False
     judge_timeout_s: float = 10.0
     unsupported: Unsupported = "drop"
+    nothing_supported: NothingSupported = "quote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

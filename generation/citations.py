@@ -26,6 +26,7 @@ _MARKER = re.compile(
     rf"[\[【［]\s*\^?(?:(?:passages?|sources?)\s*)?({_NUMBERS}(?:\s*(?:[,;、，]|and|&)\s*{_NUMBERS})*)\s*(?:†.*)?[\]】］]",
     re.IGNORECASE,
 )
+_WITHOUT_END = re.compile(r"[\w ,'’\"“”()%/-]*")
 _RANGE = re.compile(r"(\d+)(?:\s*[-–—]\s*(\d+))?")
 _CLINGS = ".,;:!?)。，；：！？…"
 _FULL_STOPS = "。！？"
@@ -179,12 +180,16 @@ class CitationReader:
             and (self._text[-1:].isspace() or self._text[-1:] in tuple(_FULL_STOPS))
         )
         self._text += character
-        if begins_word:
+        if begins_word and not self._is_one_sentence():
             sentences = split_sentences(self._text, longest=_LONGEST_SENTENCE)
             if len(sentences) > 1:
                 self._complete(sentences[:-1], sentences[-1].start)
         if character.strip():  # space may still be taken back for a marker
             self._offer()
+
+    def _is_one_sentence(self) -> bool:
+        """Whether nothing in the pending text can end a sentence, so that it need not be split to know."""
+        return len(self._text) <= _LONGEST_SENTENCE and _WITHOUT_END.fullmatch(self._text) is not None
 
     def _offer(self) -> None:
         """Give out the pending text, unless it begins as a sign that the prompt asks for: that is not for readers."""

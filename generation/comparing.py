@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from generation.entailment import PairReader
-from generation.facts import facts_of
 from generation.likeness import most_alike, share, stems, weights
 from generation.sentences import Sentence, split_sentences
 from generation.verdicts import Read, Verdict, judge
@@ -53,22 +52,26 @@ async def compare(claim: str, passages: Sequence[Passage], *, reader: PairReader
         singles=singles,
         together=together,
         readings=readings,
-        around=" ".join(part for p in ordered for part in (p.title, *p.headings)),
+        around=[_around(places[i][0]) for i in chosen],
         everything=texts,
     )
     kept = _supporting(read)
     return Compared(verdict=judge(read), places=tuple(places[chosen[i]] for i in kept))
 
 
+def _around(passage: Passage) -> str:
+    return " ".join((passage.title, *passage.headings))
+
+
 def _supporting(read: Read) -> list[int]:
     """The single that states most, and those that add facts or words of the claim that it lacks."""
-    said, lacking = stems(read.claim), facts_of(read.claim)
+    said = stems(read.claim)
     weight = weights([stems(sentence) for sentence in read.everything])
     held = [share(said, stems(text), weight) for text in read.singles]
     balance = read.readings[:-1, 1] - read.readings[:-1, 2:].max(axis=1)
     ranked = sorted(range(len(read.singles)), key=lambda i: -(float(balance[i]) + 4 * held[i]))
     kept, words = [ranked[0]], said & stems(read.singles[ranked[0]])
-    lacking = lacking.missing_from(read.singles[ranked[0]]).unless_named_in(read.around)
+    lacking = read.lacking_in(ranked[0])
     for i in ranked[1:]:
         still = lacking.missing_from(read.singles[i])
         added = share(said, (stems(read.singles[i]) & said) - words, weight)

@@ -1,17 +1,19 @@
 """The evidence check: how well each passage answers the question, read by the cross-encoder. Always done.
 
-A long passage that answers in one sentence scores low as a whole, and a passage under a fitting title scores high
-whether it answers or not. So passages are read twice: whole, below their title and headings, and by the sentence. What
-both come to, and what the question says that they do not, is their evidence (`generation.answering`).
+A passage that answers in one sentence scores low as a whole, and one under a fitting title scores high whether it
+answers or not. So passages are read by the sentence: of each the sentences most like the question, then all of those
+passages where the best was found. What these come to, and what the question says that the passage does not, is its
+evidence (`generation.answering`). Whole passages beside them cost twice the time and told nothing more
+(docs/refusal.md).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from generation.answering import answering_logit
+from generation.answering import UNREAD, answering_logit
 from generation.answers import AnswerPolicy, LookedAt
 from generation.facts import content_words
 from generation.sentences import Sentence, split_sentences
@@ -21,8 +23,8 @@ from retrieval.reranking import PairScorer
 _MOST_SENTENCES = 16
 """Sentences read of the best passages; of longer lists and tables those most like the question."""
 
-_GLANCED_AT = 3
-"""Sentences read of the other passages, where they share a word with the question."""
+_GLANCED_AT = 2
+"""Sentences read of every passage: those that share most words with the question."""
 
 _ROW = re.compile(r"\t|\s\|\s")
 _OWN_LINE = re.compile(r"\n\s*(?:[^\w\s]+|\(?\w{1,3}[.)])?\s*$")
@@ -41,28 +43,34 @@ class Evidence:
     """A passage with its evidence score (0..1), and what that comes from.
 
     answering: what the score comes from, the log-odds that the passage answers.
-    logit: of the passage as a whole.
-    sentences: those that were read, in the order of the text; none for a passage that was only read as a whole.
+    sentences: those that were read, in the order of the text; none where a passage has none that can answer.
     """
 
     passage: Passage
     score: float
     answering: float
-    logit: float
     sentences: tuple[ReadSentence, ...]
+
+    @property
+    def best_logit(self) -> float:
+        """Of the best of its sentences."""
+        return max((read.logit for read in self.sentences), default=UNREAD)
 
 
 async def weigh(
     question: str, hits: Sequence[Hit], *, scorer: PairScorer, policy: AnswerPolicy
 ) -> list[Evidence]:
-    """The evidence of the first `policy.passages` hits, best first; those not read by the sentence come last.
+    """The evidence of the first `policy.passages` hits, best first; those without a sentence to read come last.
 
     To a question without a letter or a digit nothing is evidence, though the model would score it all the same.
     """
     if not any(character.isalnum() for character in question):
         return []
-    whole = await _read_whole(question, hits[: policy.passages], scorer)
-    evidence = await _read_sentences(question, whole, scorer, policy)
+    readings = [_Reading.of(hit.passage, question) for hit in hits[: policy.passages]]
+    await _read(question, readings, _GLANCED_AT, scorer)
+    readings.sort(key=lambda reading: -reading.best_logit)
+    await _read(question, readings[: policy.read_closely], _MOST_SENTENCES, scorer)
+    evidence = [reading.weighed(question, policy) for reading in readings]
     read = sorted((piece for piece in evidence if piece.sentences), key=lambda piece: -piece.score)
     return [*read, *(piece for piece in evidence if not piece.sentences)]
 
@@ -77,46 +85,6 @@ def looked_at(evidence: Sequence[Evidence]) -> tuple[LookedAt, ...]:
         )
         places.setdefault((passage.document_id, passage.page), place)
     return tuple(places.values())
-
-
-async def _read_whole(question: str, hits: Sequence[Hit], scorer: PairScorer) -> list[tuple[Passage, float]]:
-    """Passages with their logits, best first. One that search has reranked was read already, in the same words."""
-    unread = [hit.passage for hit in hits if hit.rerank is None]
-    pairs = [(question, contextual_text(p.title, p.headings, p.text)) for p in unread]
-    logits = iter(await scorer.score(pairs)) if pairs else iter(())
-    read = [(hit.passage, float(next(logits)) if hit.rerank is None else hit.rerank) for hit in hits]
-    return sorted(read, key=lambda pair: -pair[1])
-
-
-async def _read_sentences(
-    question: str, whole: Sequence[tuple[Passage, float]], scorer: PairScorer, policy: AnswerPolicy
-) -> list[Evidence]:
-    """The evidence of passages, the best of them read closely, the others only where they share a word."""
-    chosen = [
-        (passage, logit, _worth_reading(passage, question, closely=rank < policy.read_closely))
-        for rank, (passage, logit) in enumerate(whole)
-    ]
-    pairs = [(question, line.read_as) for _, _, lines in chosen for line in lines]
-    logits = iter(await scorer.score(pairs)) if pairs else iter(())
-    evidence = []
-    for passage, logit, lines in chosen:
-        read = tuple(ReadSentence(sentence=line.sentence, logit=float(next(logits))) for line in lines)
-        answering = answering_logit(
-            question,
-            contextual_text(passage.title, passage.headings, passage.text),
-            whole=logit,
-            sentences=[(each.sentence.text, each.logit) for each in read],
-        )
-        evidence.append(
-            Evidence(
-                passage=passage,
-                score=policy.evidence.score(answering),
-                answering=answering,
-                logit=logit,
-                sentences=read,
-            )
-        )
-    return evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,16 +104,53 @@ class _Line:
         return content_words(f"{self.lead} {self.sentence.text}")
 
 
-def _worth_reading(passage: Passage, question: str, *, closely: bool) -> list[_Line]:
-    """The sentences to read, in order: all, or those most like the question."""
-    lines = list(_lines(passage))
-    if closely and len(lines) <= _MOST_SENTENCES:
-        return lines
-    asked = content_words(question)
-    shared = [(len(asked & line.own_words), line) for line in lines]
-    alike = sorted((pair for pair in shared if closely or pair[0]), key=lambda pair: -pair[0])
-    kept = [line for _, line in alike[: _MOST_SENTENCES if closely else _GLANCED_AT]]
-    return sorted(kept, key=lambda line: line.sentence.start)
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """A passage while it is read. `lines`: those most like the question first; `logits`: of the first of these."""
+
+    passage: Passage
+    lines: Sequence[_Line]
+    logits: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, passage: Passage, question: str) -> _Reading:
+        asked = content_words(question)
+        lines = sorted(_lines(passage), key=lambda line: -len(asked & line.own_words))
+        return cls(passage=passage, lines=lines)
+
+    @property
+    def best_logit(self) -> float:
+        return max(self.logits, default=UNREAD)
+
+    def weighed(self, question: str, policy: AnswerPolicy) -> Evidence:
+        passage = self.passage
+        read = sorted(
+            (
+                ReadSentence(sentence=line.sentence, logit=logit)
+                for line, logit in zip(self.lines, self.logits, strict=False)
+            ),
+            key=lambda each: each.sentence.start,
+        )
+        answering = answering_logit(
+            question,
+            contextual_text(passage.title, passage.headings, passage.text),
+            [(each.sentence.text, each.logit) for each in read],
+        )
+        return Evidence(
+            passage=passage,
+            score=policy.evidence.score(answering),
+            answering=answering,
+            sentences=tuple(read),
+        )
+
+
+async def _read(question: str, readings: Sequence[_Reading], most: int, scorer: PairScorer) -> None:
+    """Read on in passages until so many of their lines are read, all in one go."""
+    unread = [(reading, line) for reading in readings for line in reading.lines[len(reading.logits) : most]]
+    if unread:
+        logits = await scorer.score([(question, line.read_as) for _, line in unread])
+        for (reading, _), logit in zip(unread, logits, strict=True):
+            reading.logits.append(float(logit))
 
 
 def _lines(passage: Passage) -> Iterator[_Line]:

@@ -13,7 +13,8 @@ _LINK = re.compile(r"!?\[([^\[\]]+)\]\([^()\s]*\)")
 _STRONG = re.compile(r"(?:\*\*|__)(?=\S)([^*_]+?)(?:\*\*|__)")
 
 _PASSAGE_WEIGHT = 0.5
-"""Of the passage's logit beside the sentence's own: of two sentences alike, that in the better passage answers."""
+"""Of the logit of the passage's best sentence beside the sentence's own: of two alike, that in the better passage
+answers."""
 
 _MARGIN = 3.0
 """A further sentence is quoted if it falls at most this far behind the best (logits): on squad2-dev the gold answer
@@ -42,7 +43,7 @@ def _ranked(evidence: Sequence[Evidence]) -> list[tuple[float, int, Passage, Rea
     """All sentences that were read, best first, each with its score, the rank of its passage, and the passage."""
     return sorted(
         (
-            (read.logit + _PASSAGE_WEIGHT * piece.logit, rank, piece.passage, read)
+            (read.logit + _PASSAGE_WEIGHT * piece.best_logit, rank, piece.passage, read)
             for rank, piece in enumerate(evidence)
             for read in piece.sentences
         ),

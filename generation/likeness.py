@@ -27,10 +27,13 @@ _SMALL_WORDS = frozenset({
 
 def stems(text: str) -> frozenset[str]:
     """The beginnings of the words that carry meaning, and the numbers, in lower case."""
+    return frozenset(ordered_stems(text))
+
+
+def ordered_stems(text: str) -> list[str]:
+    """The same in the order of the text, as often as they stand there."""
     words = (word.casefold() for word in _WORD.findall(text))
-    return frozenset(
-        word if word[0].isdigit() else word[:_STEM] for word in words if word not in _SMALL_WORDS
-    )
+    return [word if word[0].isdigit() else word[:_STEM] for word in words if word not in _SMALL_WORDS]
 
 
 def weights(sentences: Sequence[frozenset[str]]) -> dict[str, float]:

@@ -36,6 +36,13 @@ def no_answer(said: CitedText, usage: Usage, unsupported: int) -> str:
     return _CUT if usage.cut else "The language model said nothing that could be checked."
 
 
+def quoted_instead(unsupported: int) -> str:
+    """Why an answer is in the sources' own words although a model has written one."""
+    what = "The one sentence" if unsupported == 1 else f"None of the {unsupported} sentences"
+    verb = "is not supported by any passage" if unsupported == 1 else "is supported by a passage"
+    return f"{what} that the language model wrote {verb}: quoted instead is what the sources say themselves."
+
+
 def not_wholly_supported(unsupported: int, written: int) -> str:
     """Why an answer is not shown, some sentences of which are supported, where one that is not refuses all of it."""
     no_passage = "one of them" if unsupported == 1 else f"{unsupported} of them"

@@ -13,14 +13,24 @@ _IN_A_ROW, _TIMES = 3, 3
 """So many words in a row so many times: none of 1,260 stated claims of three sets does that."""
 
 _WORD = re.compile(r"\w+")
-_OF_QUOTATIONS = re.compile(
-    r"\bpassages?\s+[\"“]|\b(?:is|are) from the passages?\s*(?:[.;,]|$)", re.IGNORECASE
+_TOLD = (
+    r"(?:cites?|cited|mentions?|discuss(?:es)?|describes?|explains?|lists?|provides?|quotes?|refers?|"
+    r"(?:is|are) (?:cited|quoted|about))"
 )
+_OF_QUOTATIONS = re.compile(
+    r"\bpassages?\s+[\"“]|\b(?:is|are) from the passages?\s*(?:[.;,]|$)"
+    rf"|^(?:the|this|these|those|both|all) (?:\w+ )?(?:passages?|quotations?)\b[^,.;]{{0,60}}? (?:also )?{_TOLD}\b"
+    r"|^they (?:also )?(?:cite|mention|discuss|(?:are|were) cited)\b",
+    re.IGNORECASE,
+)
+
+_LEAD = re.compile(r"(?:\w+ ){0,2}\w+:")
+"""A word or three before a colon ("They include:") say nothing yet."""
 
 
 def is_statement(sentence: str) -> bool:
     """Whether a sentence says something of which it can be asked whether a source states it."""
-    return not _goes_round(sentence) and _OF_QUOTATIONS.search(sentence) is None
+    return not (_goes_round(sentence) or _OF_QUOTATIONS.search(sentence) or _LEAD.fullmatch(sentence))
 
 
 def _goes_round(sentence: str) -> bool:

@@ -26,12 +26,12 @@ from retrieval.errors import DatabaseUnavailableError, FootnoteError
 from retrieval.filters import NO_FILTERS, Filters
 from service.auditing import Audit
 from service.desk import Desk
+from service.footnote import Footnote
 from service.jobs import documents_of
 from service.moments import read_time
 from service.owners import owner_now
 from service.queue import enqueue
 from service.specs import passage_policy
-from service.wiring import Footnote
 
 MAX_ATTEMPTS = 8
 _log = logging.getLogger(__name__)

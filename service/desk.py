@@ -23,10 +23,10 @@ from retrieval.passages import PassagePolicy
 from retrieval.records import Document, Revision
 from service.asking import DEFAULT_K, Question
 from service.auditing import Audit, Kind, Status
+from service.footnote import Footnote, Found
 from service.identity import Identity
 from service.metering import MeteredAnswer
 from service.revisions import HeldRevision, find_held_revision
-from service.wiring import Footnote, Found
 
 
 @dataclass(slots=True, kw_only=True)

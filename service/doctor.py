@@ -31,9 +31,9 @@ from retrieval.records import Collection
 from retrieval.stores import VectorStore
 from service.ailments import AILMENTS
 from service.ingestion import refresh_registered
+from service.intake import Intake
 from service.settings import Settings
 from service.specs import chunk_policy
-from service.wiring import Intake
 
 _DRIFT = frozenset({"file_new", "file_changed", "file_gone"})
 

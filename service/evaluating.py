@@ -29,10 +29,11 @@ from evaluation.throwaway import Loader, drop_collection, hold_loaded, list_thro
 from retrieval.database import Database
 from retrieval.search import QueryEmbedder
 from retrieval.stores import VectorStore
+from service.footnote import Footnote
 from service.measurements import Evaluation, Measurement, Prepared, PreparedSet, Request
 from service.settings import Settings, keeping_nothing
 from service.specs import Report, chunk_policy, search_policy
-from service.wiring import Footnote, open_footnote
+from service.wiring import open_footnote
 
 
 class Progress(Protocol):

@@ -24,9 +24,10 @@ from retrieval.errors import InvalidRequestError
 from retrieval.records import Scope
 from retrieval.search import check_question
 from service.evaluating import Progress
+from service.footnote import Footnote
 from service.settings import Settings, keeping_nothing
 from service.specs import Report, chunk_policy
-from service.wiring import Footnote, open_footnote
+from service.wiring import open_footnote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

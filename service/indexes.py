@@ -25,9 +25,9 @@ from retrieval.indexes import IndexRecord, find_index, index_records, indexes_to
 from retrieval.reindexing import KEPT, Rebuilt, rebuild_index
 from retrieval.stores import Index, VectorStore, load_store
 from retrieval.switching import Activated, activate_index
+from service.intake import Intake
 from service.settings import Settings
 from service.specs import embedder_spec, store_spec
-from service.wiring import Intake
 
 Tell = Callable[[str], None]
 

@@ -24,11 +24,11 @@ from ingest.sources import Source, load_source
 from retrieval.database import Database
 from retrieval.indexes import active_index
 from retrieval.removing import purge_revisions, remove_document
+from service.intake import Intake
 from service.parsing import parser_policy
 from service.settings import Settings
 from service.specs import chunk_policy
 from service.targets import SourceRules, find_or_register, find_planned
-from service.wiring import Intake
 
 
 async def ingest_path(

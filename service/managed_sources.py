@@ -26,11 +26,11 @@ from retrieval.errors import InvalidRequestError, NotFoundError
 from retrieval.records import Scope
 from service.collections import AlreadyThereError, StillInUseError
 from service.ingestion import forget_source
+from service.intake import Intake
 from service.schedule import next_due
 from service.settings import Settings
 from service.targets import SourceRules, register_source
 from service.uploads import uploads_folder
-from service.wiring import Intake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

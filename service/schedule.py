@@ -28,8 +28,8 @@ from retrieval.database import Database, query
 from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidRequestError
 from service.heartbeat import Heartbeat
 from service.ingestion import refresh_registered
+from service.intake import Intake
 from service.webhooks.delivering import tell_of_refresh
-from service.wiring import Intake
 
 LEASE_S = 120.0
 _LONGEST_PAUSE = timedelta(hours=1)

@@ -143,9 +143,10 @@ class QueriesSettings(Section):
 
 
 class AnswersSettings(Section):
-    """What becomes of sentences of a language model that nothing supports."""
+    """What becomes of sentences of a language model that nothing supports, and of an answer that has no others."""
 
     unsupported: Literal["drop", "mark", "refuse"] = "drop"
+    nothing_supported: Literal["quote", "refuse"] = "quote"
 
 
 class CacheSettings(Section):

@@ -26,6 +26,15 @@ from pydantic_settings import (
 )
 
 from retrieval.errors import ConfigurationError
+from service.contradictions import (
+    check_chunking,
+    check_issuer,
+    check_language_models,
+    check_named,
+    check_prices,
+    check_rewriting,
+    check_words,
+)
 from service.sections import (
     AnswersSettings,
     AuditSettings,
@@ -194,83 +203,14 @@ def keeping_nothing(settings: Settings) -> Settings:
 
 
 def _check_together(settings: Settings) -> None:
-    _check_models(settings.llm)
-    if settings.queries.rewrite != "off" and not settings.llm.is_set:
-        raise ConfigurationError(
-            f"queries.rewrite (FOOTNOTE_QUERIES__REWRITE) is {settings.queries.rewrite}, which takes a language model, "
-            "but llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set. Set it, or leave queries.rewrite off."
-        )
-    _check_issuer(settings.auth)
-    if settings.store.words == "qdrant" and settings.store.kind != "qdrant":
-        raise ConfigurationError(
-            f"store.words (FOOTNOTE_STORE__WORDS) is qdrant, but store.kind (FOOTNOTE_STORE__KIND) is "
-            f"{settings.store.kind}. Keep the vectors in qdrant, too, or leave the words in postgres."
-        )
-    _check_prices(settings)
-    overlap, longest = settings.chunking.overlap_tokens, settings.chunking.max_tokens
-    if 2 * overlap >= longest:
-        raise ConfigurationError(
-            f"chunking.overlap_tokens (FOOTNOTE_CHUNKING__OVERLAP_TOKENS) is {overlap}, which is not less than half of "
-            f"chunking.max_tokens (FOOTNOTE_CHUNKING__MAX_TOKENS), {longest}. Lower the one or raise the other."
-        )
-    for name, chosen in (("embedder", settings.embedder), ("reranker", settings.reranker)):
-        if chosen.kind != "onnx" and not chosen.model:
-            raise ConfigurationError(
-                f"{name}.kind is {chosen.kind}, but {name}.model (FOOTNOTE_{name.upper()}__MODEL) is not set. Name the "
-                "model: a folder, or its name at the Hugging Face hub."
-            )
-
-
-def _check_issuer(auth: AuthSettings) -> None:
-    """Raise `ConfigurationError` where an issuer of tokens is named by halves."""
-    needed = {"issuer": auth.issuer, "audience": auth.audience, "jwks_url": auth.jwks_url}
-    lacking = [name for name, value in needed.items() if not value]
-    if lacking and len(lacking) < len(needed):
-        raise ConfigurationError(
-            f"auth.{lacking[0]} (FOOTNOTE_AUTH__{lacking[0].upper()}) is not set. Tokens are taken from an issuer that "
-            "is named in full: issuer, audience and jwks_url. Set it, or leave all three out."
-        )
-
-
-def _check_models(llm: LlmSettings) -> None:
-    """Raise `ConfigurationError` where a language model lacks something that its kind needs."""
-    if llm.fallbacks and not llm.is_set:
-        raise ConfigurationError(
-            "llm.fallbacks (FOOTNOTE_LLM__FALLBACKS) are set, but there is no first language model. Set llm.base_url "
-            "(FOOTNOTE_LLM__BASE_URL) and llm.model (FOOTNOTE_LLM__MODEL), or make the first fallback that model."
-        )
-    for place, model in enumerate((llm, *llm.fallbacks)):
-        if (place or model.is_set) and (lacking := _lacking(model)):
-            name = f"llm.fallbacks[{place - 1}].{lacking}" if place else f"llm.{lacking}"
-            variable = "FOOTNOTE_LLM__FALLBACKS" if place else f"FOOTNOTE_LLM__{lacking.upper()}"
-            raise ConfigurationError(
-                f"{name} ({variable}) is not set, which the language model of the kind {model.kind} needs. Set it, or "
-                "leave the language model out."
-            )
-
-
-def _check_prices(settings: Settings) -> None:
-    """Raise `ConfigurationError` where money is limited that nothing costs."""
-    if not settings.limits.money_per_month or not settings.llm.is_set:
-        return
-    for model in (settings.llm, *settings.llm.fallbacks):
-        if model.model not in settings.limits.prices:
-            raise ConfigurationError(
-                f"limits.money_per_month (FOOTNOTE_LIMITS__MONEY_PER_MONTH) is set, but limits.prices "
-                f"(FOOTNOTE_LIMITS__PRICES) has no price of '{model.model}', whose answers would cost nothing. Add it, "
-                "or leave the limit out."
-            )
-
-
-def _lacking(model: ModelSettings) -> str | None:
-    """The first setting that the model's kind needs and that is not there."""
-    needed = {
-        "openai_api": ("base_url", "model"),
-        "anthropic_api": ("model",) if model.base_url else ("model", "api_key"),
-        "anthropic_bedrock": ("model", "region"),
-        "anthropic_vertex": ("model", "region", "project"),
-    }[model.kind]
-    return next((name for name in needed if not getattr(model, name)), None)
+    """Raise `ConfigurationError` where settings contradict one another."""
+    check_language_models(settings.llm)
+    check_rewriting(settings.queries, settings.llm)
+    check_issuer(settings.auth)
+    check_words(settings.store)
+    check_prices(settings.limits, settings.llm)
+    check_chunking(settings.chunking)
+    check_named(settings.embedder, settings.reranker)
 
 
 def _unknown_variables() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from retrieval.records import Document, Hit, Passage
-from service.wiring import Found
+from service.footnote import Found
 
 
 def found_as_json(found: Found) -> dict[str, Any]:

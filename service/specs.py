@@ -115,6 +115,7 @@ def answer_policy(settings: Settings) -> AnswerPolicy:
     """How answers are made under these settings."""
     return AnswerPolicy(
         unsupported=settings.answers.unsupported,
+        nothing_supported=settings.answers.nothing_supported,
         judge=settings.support.judge,
         judge_timeout_s=settings.support.judge_timeout_s,
     )

@@ -25,8 +25,8 @@ from ingest.sources import load_source
 from retrieval.collections import check_collection_name, ensure_collection
 from retrieval.database import Database
 from retrieval.errors import InvalidRequestError
+from service.intake import Intake
 from service.settings import Settings
-from service.wiring import Intake
 
 _NOT_REGISTERED = 0
 """The collection of a source that has none yet."""

@@ -12,102 +12,48 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import httpx2
 
-from generation.answer import whole
-from generation.answers import Answer, AnswerPolicy, Rewriting
+from generation.answers import AnswerPolicy
 from generation.caching import AnswerCache
 from generation.entailment import FIGURES, EntailmentModel
-from generation.events import AnswerEvent
-from generation.llms import LLM, load_llms
-from generation.rewriting import Turn
-from ingest.parsers import ParserPolicy
-from ingest.parsing import ParserPool
-from ingest.pipeline import Pipeline
+from generation.llms import load_llms
 from retrieval.batching import EmbeddingBatcher, ReadingBatcher, ScoringBatcher
-from retrieval.collections import ensure_collection, find_readable_collection
 from retrieval.database import Database
-from retrieval.embedders import Embedder, load_embedder
+from retrieval.embedders import load_embedder
 from retrieval.errors import DatabaseUnavailableError
-from retrieval.filters import NO_FILTERS, Filters
-from retrieval.indexes import ensure_index
-from retrieval.kept import Kept, KeptFigures
-from retrieval.passages import PassagePolicy
-from retrieval.queries import SearchQueries
+from retrieval.kept import Kept
 from retrieval.query_vectors import KeptVectors, RememberingEmbedder
-from retrieval.records import Hit, Scope
 from retrieval.rerankers import Reranker, load_reranker
-from retrieval.search import QueryEmbedder, Searcher, check_k, check_question
-from retrieval.stores import VectorStore, load_store
-from service.asking import DEFAULT_K, Asking, Question
+from retrieval.search import QueryEmbedder, Searcher
+from retrieval.stores import load_store
 from service.auditing import Audit
 from service.embedded_postgres import EmbeddedPostgres
-from service.metering import Meter
+from service.footnote import Footnote
+from service.intake import Intake
 from service.migrations import check_schema, migrate
 from service.observing import Observer
 from service.parsing import parser_policy
-from service.quotas import Quotas
 from service.sections import CacheSettings
 from service.settings import Settings, runtime_directory
 from service.signing_keys import SigningKeys
 from service.specs import (
     Report,
     answer_policy,
-    chunk_policy,
     embedder_spec,
     entailment_weights,
-    limits,
     llm_specs,
-    prices,
     reranker_spec,
-    rewrite_policy,
     search_policy,
     store_spec,
     tracer_spec,
 )
 from service.tokens import TokenPolicy, Tokens
 from service.tracing import load_tracer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
-    """The way into the index. Owned by `open_intake`; nothing here needs closing by its users."""
-
-    settings: Settings
-    database: Database
-    store: VectorStore
-    embedder: Embedder
-    embedding: EmbeddingBatcher
-    parser_policy: ParserPolicy
-
-    async def pipeline(self, collection: str, parser: ParserPool) -> Pipeline:
-        """The way of files into a collection, which is made where it does not exist."""
-        made = await ensure_collection(self.database, collection)
-        return Pipeline(
-            database=self.database,
-            store=self.store,
-            index=await ensure_index(self.database, made, self.embedder.identity, self.store),
-            parser=parser,
-            parser_policy=self.parser_policy,
-            embedder=self.embedder,
-            document_embedder=self.embedding,
-            chunk_policy=chunk_policy(self.settings),
-            max_file_bytes=self.settings.ingest.max_file_bytes,
-        )
-
-    def parser_pool(self) -> ParserPool:
-        """Worker processes that parse; to be entered and left by the caller."""
-        return ParserPool(
-            self.parser_policy,
-            workers=self.settings.ingest.parse_workers,
-            time_limit_s=self.settings.ingest.parse_timeout_s,
-            longest_s=self.settings.parsing.ocr_timeout_s,
-            memory_limit_bytes=self.settings.parsing.memory_bytes,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,136 +67,6 @@ class SupportCheck:
     scoring: ScoringBatcher
     pair_reader: ReadingBatcher | None
     policy: AnswerPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a search found, best first, and what was searched for where other words were looked for."""
-
-    hits: tuple[Hit, ...]
-    searched: Rewriting | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footnote(Intake):
-    """The built service: the way in, and the way to answers. Owned by `open_footnote`."""
-
-    reranker: Reranker
-    scoring: ScoringBatcher
-    searcher: Searcher
-    llm: LLM | None
-    answer_policy: AnswerPolicy
-    answer_cache: AnswerCache | None = None
-    query_vectors: KeptVectors | None = None
-    pair_reader: ReadingBatcher | None = None
-    observer: Observer = field(default_factory=Observer)
-
-    async def search(
-        self,
-        collection: str,
-        question: str,
-        *,
-        k: int,
-        scope: Scope,
-        filters: Filters = NO_FILTERS,
-        passages: PassagePolicy | None = None,
-    ) -> Found:
-        """The best `k` passages of a collection for a question; `passages` where not as the settings say."""
-        question, k = check_question(question), check_k(k)
-        found = await find_readable_collection(self.database, collection, scope=scope)
-        words = await self._asking.find_words(question, (), found)
-        queries = SearchQueries.of(question) if words is None else words.queries
-        hits = await self.searcher.search(
-            found, queries, k=k, scope=scope, filters=filters, passages=passages
-        )
-        return Found(hits=tuple(hits), searched=words)
-
-    async def prepare(
-        self,
-        collection: str,
-        question: str,
-        *,
-        k: int = DEFAULT_K,
-        scope: Scope,
-        filters: Filters = NO_FILTERS,
-        passages: PassagePolicy | None = None,
-        turns: Sequence[Turn] = (),
-    ) -> Question:
-        """A question to a collection, checked before any work is done; `turns` are the conversation, oldest first.
-
-        With a language model a follow-up is made to stand alone and answered as such; without one it is taken as it is.
-        """
-        return await self._asking.prepare(
-            collection, question, k=k, scope=scope, filters=filters, passages=passages, turns=turns
-        )
-
-    def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
-        """The answer as it comes about: every sentence cited, or a refusal. Wrap it in `contextlib.aclosing`."""
-        return self._asking.answer(question)
-
-    async def ask(
-        self,
-        collection: str,
-        question: str,
-        *,
-        k: int = DEFAULT_K,
-        scope: Scope,
-        filters: Filters = NO_FILTERS,
-        passages: PassagePolicy | None = None,
-        turns: Sequence[Turn] = (),
-    ) -> Answer:
-        """The whole answer to a question that is put as to `prepare`."""
-        prepared = await self.prepare(
-            collection, question, k=k, scope=scope, filters=filters, passages=passages, turns=turns
-        )
-        async with aclosing(self.answer(prepared)) as events:
-            return await whole(events)
-
-    @property
-    def meter(self) -> Meter:
-        """What answers on a caller's behalf may cost and how long they may take."""
-        chosen = self.settings.llm
-        models = () if self.llm is None else (self.llm.model, *(m.model or "" for m in chosen.fallbacks))
-        return Meter(
-            quotas=self.quotas,
-            prices=prices(self.settings),
-            models=models,
-            policy=self.answer_policy,
-            rewrites=self.settings.queries.rewrite != "off",
-            timeout_s=self.settings.overload.answer_timeout_s,
-            observer=self.observer,
-        )
-
-    @property
-    def quotas(self) -> Quotas:
-        """What callers may take."""
-        return Quotas(database=self.database, limits=limits(self.settings))
-
-    @property
-    def _asking(self) -> Asking:
-        method = self.settings.queries.rewrite
-        return Asking(
-            database=self.database,
-            searcher=self.searcher,
-            scorer=self.scoring,
-            llm=self.llm,
-            policy=self.answer_policy,
-            pair_reader=self.pair_reader,
-            rewrite=None if method == "off" else method,
-            rewrite_policy=rewrite_policy(self.settings),
-            cache=self.answer_cache,
-            observer=self.observer,
-        )
-
-    def cache_figures(self) -> dict[str, KeptFigures]:
-        """How often what is kept was of use, by what is kept."""
-        kept = {"answers": self.answer_cache, "query_vectors": self.query_vectors}
-        return {name: cache.figures() for name, cache in kept.items() if cache is not None}
-
-    def waiting(self) -> dict[str, int]:
-        """How much waits for the models, by queue."""
-        waiting = {**self.embedding.waiting(), "pairs": self.scoring.waiting()}
-        return waiting if self.pair_reader is None else waiting | {"support": self.pair_reader.waiting()}
 
 
 @asynccontextmanager

@@ -27,12 +27,12 @@ from retrieval.errors import DatabaseUnavailableError
 from service.answering_jobs import Describe, JobAnswerer
 from service.auditing import Audit
 from service.ending import end_task
+from service.footnote import Footnote
 from service.heartbeat import Heartbeat
 from service.jobs import erase_old_jobs
 from service.queue import Queue, QueueWorker, Task, enqueue, is_outage, open_queue
 from service.schedule import RefreshedSource, refresh_if_due
 from service.webhooks.delivering import Deliverer, DeliveryPolicy
-from service.wiring import Footnote
 
 _log = logging.getLogger(__name__)
 _PAUSE_S = 1.0

@@ -22,9 +22,9 @@ from service.cli.narrowing import (
     filters_of,
 )
 from service.cli.options import CollectionOption, JsonOption, scope_of, with_footnote
+from service.footnote import Footnote, Found
 from service.shapes import found_as_json
 from service.specs import passage_policy
-from service.wiring import Footnote, Found
 
 AsOption = Annotated[
     str | None,

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from generation.answers import Rewriting
 from ingest.reports import Fate, Manifest, RefreshReport
-from service.wiring import Found
+from service.footnote import Found
 
 # Lists of files that are shown whole; longer ones are cut with a count and a word on how to see the rest.
 _SHOWN = 20

@@ -15,10 +15,11 @@ from service.ailments import AILMENTS
 from service.cli.display import IngestProgress, note, one_line, print_json, show_table, stdout
 from service.cli.options import JsonOption, run_until_done, with_intake
 from service.doctor import Diagnosis, examine, repair
+from service.intake import Intake
 from service.parsing import parser_policy
 from service.settings import load_settings
 from service.specs import store_spec
-from service.wiring import Intake, open_database
+from service.wiring import open_database
 
 
 def register(app: typer.Typer) -> None:

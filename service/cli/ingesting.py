@@ -23,9 +23,9 @@ from service.cli.options import (
     with_intake,
 )
 from service.ingestion import failed_path, ingest_path, plan_path, retry_failed
+from service.intake import Intake
 from service.settings import load_settings
 from service.targets import SourceRules
-from service.wiring import Intake
 
 _DEFAULT_COLLECTION = "default"
 

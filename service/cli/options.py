@@ -14,8 +14,10 @@ from retrieval.errors import InvalidRequestError
 from retrieval.metadata import check_metadata
 from retrieval.records import PUBLIC, Scope
 from service.cli.display import note
+from service.footnote import Footnote
+from service.intake import Intake
 from service.settings import Settings, load_settings
-from service.wiring import Footnote, Intake, open_database, open_footnote, open_intake
+from service.wiring import open_database, open_footnote, open_intake
 
 T = TypeVar("T")
 

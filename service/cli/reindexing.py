@@ -16,8 +16,8 @@ from service.cli.display import count, note, print_json, stdout
 from service.cli.options import CollectionOption, EmbedderOption, JsonOption, ModelOption, with_intake
 from service.cli.switching import tell_of_former, tell_progress, tell_to_set
 from service.indexes import Reindexed, Terms, changed_settings, reindex
+from service.intake import Intake
 from service.settings import load_settings, with_embedder
-from service.wiring import Intake
 
 
 def register(app: typer.Typer) -> None:

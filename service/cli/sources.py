@@ -28,12 +28,12 @@ from service.cli.options import (
     with_intake,
 )
 from service.ingestion import failed_path, forget_source, refresh_registered
+from service.intake import Intake
 from service.schedule import next_due, refresh_due
 from service.targets import SourceRules, register_source
 from service.webhooks.addresses import check_url
 from service.webhooks.delivering import subscribe
 from service.webhooks.signing import subscriber_secret
-from service.wiring import Intake
 from service.work_policies import webhook_secret
 
 IdArgument = Annotated[

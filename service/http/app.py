@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from retrieval.errors import ConfigurationError
+from service.footnote import Footnote
 from service.http.broadcast import BroadcastPolicy
 from service.http.broadcasts import Broadcasts
 from service.http.browsers import is_loopback
@@ -62,7 +63,7 @@ from service.pictures import open_pictures
 from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
-from service.wiring import Footnote, open_audit, open_footnote, open_tokens
+from service.wiring import open_audit, open_footnote, open_tokens
 from service.work_policies import work_policy
 from service.working import Reporting, Unwatched, log_refresh, working
 

@@ -26,7 +26,7 @@ from service.desk import Desk
 from service.http.admission import admitted
 from service.http.browsers import COOKIE, check_origin, is_on_this_machine, is_own_origin
 from service.http.parts import Parts, parts_of
-from service.http.problems import (
+from service.http.refusals import (
     CrossOriginError,
     KeyMissingError,
     KeyRefusedError,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from service.http.problems import CrossOriginError
+from service.http.refusals import CrossOriginError
 
 COOKIE = "footnote_session"
 

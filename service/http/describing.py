@@ -11,7 +11,8 @@ from pydantic.json_schema import models_json_schema
 from service.http.chat_errors import chat_error, speaks_openai
 from service.http.compatible.bodies import CHUNKS_EXAMPLE, ChatErrorBody
 from service.http.problems import MEDIA_TYPE
-from service.http.responses import EVENTS_EXAMPLE, ProblemBody
+from service.http.responses.answers import EVENTS_EXAMPLE
+from service.http.responses.problems import ProblemBody
 from service.http.sse import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 
 _WHEN = {

@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.http.requests import QuestionRequest
-from service.http.responses import ANSWER_EXAMPLE, AnswerBody, ProblemBody
+from service.http.responses.answers import ANSWER_EXAMPLE, AnswerBody
+from service.http.responses.problems import ProblemBody
 from service.webhooks.addresses import MAX_URL_CHARACTERS
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 
 from service.http.browsers import is_forwarded, is_loopback, is_on_this_machine, is_own_origin
-from service.http.problems import CrossOriginError
+from service.http.refusals import CrossOriginError
 
 
 def check_place(connection: HTTPConnection) -> None:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from starlette.types import ASGIApp
 
 from service.auditing import Audit
+from service.footnote import Footnote
 from service.http.broadcasts import Broadcasts
 from service.http.crowd import Crowd
 from service.http.metrics.counters import Metrics
@@ -19,7 +20,6 @@ from service.http.readiness import ReadinessCheck
 from service.pictures import Pictures
 from service.sessions import OneTimeLink
 from service.tokens import Tokens
-from service.wiring import Footnote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

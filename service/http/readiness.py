@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from retrieval.errors import FootnoteError
+from service.footnote import Footnote
 from service.http.patience import Patience
 from service.http.recent import Recent
-from service.wiring import Footnote
 
 logger = logging.getLogger("footnote.readiness")
 

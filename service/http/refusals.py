@@ -33,3 +33,23 @@ class NotAFormError(FootnoteError):
 
 class SlowSenderError(FootnoteError):
     """Nothing of a body came for too long."""
+
+
+class KeyMissingError(FootnoteError):
+    """A request came without a key."""
+
+
+class KeyRefusedError(FootnoteError):
+    """A request came with a key that is not in force."""
+
+
+class RoleLackingError(FootnoteError):
+    """A caller is known, but their role does not allow what they ask for."""
+
+
+class LinkRefusedError(FootnoteError):
+    """The secret of a one-time link is wrong, was used, or came too late or from elsewhere."""
+
+
+class CrossOriginError(FootnoteError):
+    """A request with a session's cookie does not come from a page of the service's own."""

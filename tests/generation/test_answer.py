@@ -202,11 +202,46 @@ async def test_an_answer_without_a_supported_sentence_is_refused(
     unsupported: str, scorer: ScoringBatcher
 ) -> None:
     llm = ScriptedLLM("Dogs are welcome at work [1]. So are cats [2].")
-    answer = await ask(scorer, llm=llm, unsupported=unsupported)
+    answer = await ask(scorer, llm=llm, unsupported=unsupported, nothing_supported="refuse")
     assert (answer.status, answer.dropped) == ("refused", 2)
     assert (
         answer.missing == "The passages do not support any of the 2 sentences that the language model wrote."
     )
+
+
+@pytest.mark.parametrize("unsupported", ["drop", "mark"])
+async def test_where_nothing_that_a_model_wrote_is_supported_the_sources_are_quoted(
+    unsupported: str, scorer: ScoringBatcher
+) -> None:
+    llm = ScriptedLLM("Dogs are welcome at work [1]. So are cats [2].")
+    answer = await ask(scorer, llm=llm, unsupported=unsupported)
+    assert (answer.status, answer.dropped, answer.model) == ("partial", 2, llm.model)
+    assert "The other parent has 6 weeks of leave on full pay." in answer.answer
+    assert answer.missing == (
+        "None of the 2 sentences that the language model wrote is supported by a passage: "
+        "quoted instead is what the sources say themselves."
+    )
+    assert answer.usage.completion_tokens > 0
+
+
+async def test_quotations_in_the_place_of_an_answer_are_told_after_it(scorer: ScoringBatcher) -> None:
+    llm = ScriptedLLM("Dogs are welcome at work [1].")
+    told = [
+        event
+        async for event in stream_answer(
+            QUESTION, HITS, scorer=scorer, llm=llm, allow_outside=False, policy=AnswerPolicy()
+        )
+    ]
+    deltas = "".join(event.text for event in told if isinstance(event, Delta))
+    settled = [event.settled for event in told if isinstance(event, SentenceDropped | SentenceChecked)]
+    assert settled == sorted(settled)
+    assert settled[-1] == len(deltas)
+    assert deltas.startswith("Dogs are welcome at work.")
+
+
+async def test_a_policy_that_refuses_for_one_sentence_refuses_for_all_of_them(scorer: ScoringBatcher) -> None:
+    answer = await ask(scorer, llm=ScriptedLLM("Dogs are welcome at work [1]."), unsupported="refuse")
+    assert answer.status == "refused"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ READ = (("Parents may take up to 24 weeks of leave.", 6.0), ("The office in Berl
 
 
 def logit(question: str) -> float:
-    return answering_logit(question, PASSAGE, whole=5.0, sentences=READ)
+    return answering_logit(question, PASSAGE, READ)
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ def test_what_a_question_says_and_the_passage_does_not_counts_against_it(asked: 
 
 
 def test_a_passage_of_which_no_sentence_was_read_hardly_answers() -> None:
-    unread = answering_logit("What may parents take?", PASSAGE, whole=5.0, sentences=())
+    unread = answering_logit("What may parents take?", PASSAGE, ())
     assert unread < logit("What may parents take?") - 3
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=300))
 def test_any_text_has_features(question: str, passage: str, sentence: str) -> None:
-    assert features(question, passage, whole=0.0, sentences=[(sentence, 1.0)]).shape == (len(FEATURES),)
+    assert features(question, passage, [(sentence, 1.0)]).shape == (len(FEATURES),)

@@ -12,7 +12,7 @@ from tests.generation.build import passage
 
 
 def evidence(*passages: Passage) -> list[Evidence]:
-    return [Evidence(passage=p, score=0.9, answering=2.0, logit=5.0, sentences=()) for p in passages]
+    return [Evidence(passage=p, score=0.9, answering=2.0, sentences=()) for p in passages]
 
 
 def test_passages_are_numbered_from_one() -> None:

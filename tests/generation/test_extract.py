@@ -10,10 +10,10 @@ from tests.generation.build import passage
 POLICY = AnswerPolicy()
 
 
-def evidence(p: Passage, *logits: float, whole: float = 5.0) -> Evidence:
+def evidence(p: Passage, *logits: float) -> Evidence:
     sentences = split_sentences(p.text)
     read = tuple(ReadSentence(sentence=s, logit=logit) for s, logit in zip(sentences, logits, strict=True))
-    return Evidence(passage=p, score=0.9, answering=2.0, logit=whole, sentences=read)
+    return Evidence(passage=p, score=0.9, answering=2.0, sentences=read)
 
 
 def test_the_best_sentences_are_quoted_in_the_order_of_the_text() -> None:
@@ -40,9 +40,11 @@ def test_documents_come_in_the_order_of_their_evidence() -> None:
 
 
 def test_of_two_alike_sentences_that_in_the_better_passage_is_quoted() -> None:
-    good, poor = passage("It is 16 weeks.", path="a.md"), passage("It was 16 weeks.", path="b.md")
-    answer = extract([evidence(good, 5.0, whole=8.0), evidence(poor, 5.0, whole=-6.0)], policy=POLICY)
-    assert [s.text for s in answer] == ["It is 16 weeks."]
+    good = passage("It is 16 weeks. So it stands in the law.", path="a.md")
+    poor = passage("It was 16 weeks. Lunch is at noon.", path="b.md")
+    policy = AnswerPolicy(max_sentences=2)
+    answer = extract([evidence(poor, 5.0, -9.0), evidence(good, 4.9, 6.0)], policy=policy)
+    assert [s.text for s in answer] == ["It is 16 weeks.", "So it stands in the law."]
 
 
 def test_a_sentence_that_stands_in_two_chunks_or_two_documents_is_quoted_once() -> None:
@@ -75,8 +77,5 @@ def test_the_page_is_that_on_which_the_sentence_begins() -> None:
 
 def test_evidence_without_sentences_gives_no_answer() -> None:
     assert (
-        extract(
-            [Evidence(passage=passage("?"), score=0.9, answering=2.0, logit=5.0, sentences=())], policy=POLICY
-        )
-        == ()
+        extract([Evidence(passage=passage("?"), score=0.9, answering=2.0, sentences=())], policy=POLICY) == ()
     )

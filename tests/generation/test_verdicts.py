@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,9 +16,26 @@ def read(claim: str, source: str, *logits: float) -> Read:
         singles=[source],
         together=source,
         readings=np.array([logits, logits], dtype=np.float32),
-        around="",
+        around=[""],
         everything=[source],
     )
+
+
+def under(claim: str, source: str, title: str) -> Read:
+    """A claim and one source sentence below a title."""
+    return replace(read(claim, source, 5.0, 1.0, 0.0, 0.0), around=[title])
+
+
+def test_a_title_names_what_its_sentences_call_otherwise() -> None:
+    claim = "The Amazon rainforest produces soybeans."
+    assert not under(claim, "The forest produces soybeans.", "Amazon rainforest").lacking.names
+    assert not under(claim, "It produces soybeans.", "Amazon rainforest").lacking.names
+
+
+def test_a_title_does_not_speak_for_a_sentence_that_begins_with_another_name() -> None:
+    claim = "The Amazon rainforest produces soybeans."
+    about = under(claim, "Currently, Brazil produces soybeans.", "Amazon rainforest")
+    assert about.lacking.names == {"amazon"}
 
 
 def test_the_parameters_that_ship_belong_to_the_features_of_this_version() -> None:

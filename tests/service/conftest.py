@@ -17,10 +17,10 @@ from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
 from retrieval.search import Searcher, SearchPolicy
 from retrieval.stores.pgvector import PgvectorStore
+from service.footnote import Footnote
 from service.observing import Observer
 from service.sections import DatabaseSettings
 from service.settings import Settings
-from service.wiring import Footnote
 
 OpenFootnote = Callable[[str], AbstractAsyncContextManager[Footnote]]
 

@@ -17,7 +17,7 @@ from retrieval.kept import Kept
 from retrieval.readers import set_readers
 from retrieval.records import Scope
 from service.deleting import delete_document
-from service.wiring import Footnote
+from service.footnote import Footnote
 from tests.service.http.conftest import House, open_house
 
 _QUESTION = "How many days of paid leave does an employee have?"

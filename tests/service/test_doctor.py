@@ -18,9 +18,9 @@ from retrieval.records import Scope
 from service.ailments import AILMENTS
 from service.cli import doctoring, run
 from service.doctor import Counts, Diagnosis, examine, repair
+from service.footnote import Footnote
 from service.ingestion import ingest_path
 from service.targets import SourceRules
-from service.wiring import Footnote
 from tests.service.test_ingestion import Silent
 
 ROOT = Path(__file__).resolve().parents[2]

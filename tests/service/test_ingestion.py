@@ -11,9 +11,9 @@ from ingest.reports import RefreshReport
 from retrieval.documents import list_documents
 from retrieval.errors import InvalidRequestError, NotFoundError
 from retrieval.records import Scope
+from service.footnote import Footnote
 from service.ingestion import forget_source, ingest_path, plan_path
 from service.targets import SourceRules, register_source
-from service.wiring import Footnote
 
 
 class Silent:

@@ -39,11 +39,11 @@ from retrieval.reconciling import check_collection
 from retrieval.stores.pgvector import PgvectorStore
 from service import wiring
 from service.embedded_postgres import EmbeddedPostgres
+from service.footnote import Footnote
 from service.ingestion import ingest_path
 from service.migrations import migrate
 from service.settings import Settings
 from service.targets import SourceRules
-from service.wiring import Footnote
 from tests.ingest.fakes import Told
 from tests.ingest.index_dump import dump_index
 from tests.service.conftest import OpenFootnote

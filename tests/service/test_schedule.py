@@ -12,9 +12,9 @@ import pytest
 from ingest.catalog import SourceRecord, list_sources, set_schedule
 from retrieval.database import query
 from retrieval.errors import InvalidRequestError
+from service.footnote import Footnote
 from service.schedule import RefreshedSource, next_due, pause_after, refresh_due
 from service.targets import SourceRules, register_source
-from service.wiring import Footnote
 from tests.service.test_ingestion import Silent
 from tests.service.workers import at_work, until
 

@@ -18,10 +18,10 @@ import psycopg
 import pytest
 
 from retrieval.database import Database, query
+from service.footnote import Footnote
 from service.heartbeat import Heartbeat
 from service.jobs import JobPolicy, TooManyJobsError, create_job, stop_job
 from service.queue import enqueue
-from service.wiring import Footnote
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document
 from tests.service.test_cli import ROOT, command

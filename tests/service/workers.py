@@ -14,12 +14,13 @@ from ingest.catalog import SourceRecord
 from ingest.reports import Progress
 from retrieval.database import Database
 from service.answering_jobs import JobAnswerer
+from service.footnote import Footnote
 from service.http.problems import problem_of_job
 from service.identity import Identity
 from service.keys import create_key, find_key
 from service.schedule import RefreshedSource
 from service.webhooks.delivering import DeliveryPolicy
-from service.wiring import Footnote, open_audit
+from service.wiring import open_audit
 from service.working import Reporting, Unwatched, WorkPolicy, working
 
 T = TypeVar("T")

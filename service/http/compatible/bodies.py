@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from service.http.responses import ANSWER_EXAMPLE, AnswerBody
+from service.http.responses.answers import ANSWER_EXAMPLE, AnswerBody
 
 _MODEL: dict[str, Any] = {"id": "footnote", "object": "model", "created": 1769853000, "owned_by": "footnote"}
 _CITED = ANSWER_EXAMPLE["citations"][0]

@@ -36,7 +36,7 @@ from service.http.mcp.arguments import AskArguments, DocumentTextBody, GetDocume
 from service.http.mcp.tools import Said, ask, get_document, search
 from service.http.parts import parts_of
 from service.http.problems import problem_in_stream
-from service.http.responses import AnswerBody, HitsBody
+from service.http.responses.answers import AnswerBody, HitsBody
 
 Context: TypeAlias = ServerRequestContext[dict[str, Any], Request]
 

@@ -15,7 +15,7 @@ from service.http.describing import ALWAYS, WITH_BODY, answered, problems
 from service.http.parts import PartsOf
 from service.http.presence import nobody_there, while_there
 from service.http.requests import AskRequest
-from service.http.responses import AnswerBody
+from service.http.responses.answers import AnswerBody
 from service.http.sse import EventStream, as_data
 from service.specs import passage_policy
 

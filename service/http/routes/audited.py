@@ -13,7 +13,7 @@ from service.http.cursors import decode_row_cursor, encode_row_cursor
 from service.http.describing import ALWAYS, problems
 from service.http.parts import PartsOf
 from service.http.requests import AuditQuery
-from service.http.responses import AuditBody
+from service.http.responses.callers import AuditBody
 
 router = keyed_router("audit", role="admin")
 

@@ -24,7 +24,7 @@ from service.http.etags import IF_MATCH, IF_NONE_MATCH, check_unchanged, tagged
 from service.http.idempotency import OnlyOnce
 from service.http.parts import PartsOf
 from service.http.requests import PageQuery
-from service.http.resources import CollectionBody, CollectionsBody, collection_as_json
+from service.http.responses.collections import CollectionBody, CollectionsBody, collection_as_json
 from service.identity import Identity, suffices
 
 router = keyed_router("collections")

@@ -17,7 +17,7 @@ from service.http.describing import ALWAYS, NOT_MODIFIED, TAG, problems
 from service.http.etags import CACHE_CONTROL, IF_NONE_MATCH, names, tag_of, tagged
 from service.http.parts import PartsOf
 from service.http.requests import DocumentsQuery, PageQuery, RevisionQuery
-from service.http.resources import ChunksBody, EntriesBody, EntryBody, chunk_as_json, entry_as_json
+from service.http.responses.documents import ChunksBody, EntriesBody, EntryBody, chunk_as_json, entry_as_json
 from service.identity import suffices
 
 router = keyed_router("documents")

@@ -9,7 +9,7 @@ from service.http.changes import FeedbackRequest
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.idempotency import OnlyOnce
 from service.http.parts import PartsOf
-from service.http.resources import FeedbackBody, feedback_as_json
+from service.http.responses.usage import FeedbackBody, feedback_as_json
 from service.usage import give_feedback
 
 router = keyed_router("answers")

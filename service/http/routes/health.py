@@ -14,7 +14,7 @@ from service.http.auth import authenticate
 from service.http.browsers import COOKIE
 from service.http.describing import problems
 from service.http.parts import Parts, PartsOf
-from service.http.responses import AliveBody, ReadyBody
+from service.http.responses.health import AliveBody, ReadyBody
 
 router = APIRouter(tags=["health"])
 

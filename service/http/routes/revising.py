@@ -23,7 +23,7 @@ from service.http.idempotency import OnlyOnce
 from service.http.multipart import MEDIA_TYPE, Form, FormLimits, open_form
 from service.http.parts import Parts, PartsOf
 from service.http.requests import CollectionName, StrictRequest
-from service.http.resources import EntryBody, UploadedBody, entry_as_json
+from service.http.responses.documents import EntryBody, UploadedBody, entry_as_json
 from service.identity import Identity
 from service.upload_paths import check_upload_path
 from service.uploads import Incoming, Said, Uploads, WrongFileError, check_readers, incoming_file

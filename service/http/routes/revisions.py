@@ -15,7 +15,7 @@ from service.http.describing import ALWAYS, NOT_MODIFIED, TAG, problems
 from service.http.etags import CACHE_CONTROL, IF_NONE_MATCH, names, tag_of, tagged
 from service.http.parts import PartsOf
 from service.http.requests import PictureQuery, PlaceQuery
-from service.http.resources import RevisionBody, revision_as_json
+from service.http.responses.revisions import RevisionBody, revision_as_json
 from service.revisions import headings_at
 
 router = keyed_router("documents")

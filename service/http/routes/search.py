@@ -8,7 +8,7 @@ from service.http.auth import CallersDesk, keyed_router
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
 from service.http.requests import SearchRequest
-from service.http.responses import HitsBody
+from service.http.responses.answers import HitsBody
 from service.shapes import found_as_json
 from service.specs import passage_policy
 

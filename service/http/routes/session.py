@@ -10,7 +10,7 @@ from service.http.browsers import COOKIE, is_secure
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.parts import PartsOf
 from service.http.requests import SessionRequest
-from service.http.responses import SessionBody
+from service.http.responses.callers import SessionBody
 from service.identity import Identity, suffices
 from service.sessions import end_session
 

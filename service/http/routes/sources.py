@@ -16,7 +16,7 @@ from service.http.cursors import decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.idempotency import OnlyOnce
 from service.http.parts import PartsOf
-from service.http.resources import SourceBody, SourcesBody, WantedBody, source_as_json
+from service.http.responses.sources import SourceBody, SourcesBody, WantedBody, source_as_json
 from service.identity import suffices
 from service.managed_sources import (
     SourceChanges,

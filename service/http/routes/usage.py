@@ -14,7 +14,7 @@ from service.http.changes import UsageQuery
 from service.http.cursors import CursorError, decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, problems
 from service.http.parts import PartsOf
-from service.http.resources import UsagesBody, usage_as_json
+from service.http.responses.usage import UsagesBody, usage_as_json
 from service.identity import Identity
 from service.usage import UsageRow, list_usage
 

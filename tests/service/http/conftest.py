@@ -20,10 +20,10 @@ from retrieval.collections import ensure_collection
 from retrieval.indexes import ensure_index
 from retrieval.publishing import RevisionDraft, hash_text, publish, texts_to_embed
 from retrieval.records import PUBLIC, ChunkDraft
+from service.footnote import Footnote
 from service.http.app import create_app
 from service.identity import Role
 from service.keys import create_key
-from service.wiring import Footnote
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

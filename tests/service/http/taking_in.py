@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ingest.reports import Fate
+from service.intake import Intake
 from service.schedule import RefreshedSource, refresh_due
-from service.wiring import Intake
 
 
 class _Silent:

@@ -35,11 +35,11 @@ from retrieval.reranking import RerankPolicy
 from retrieval.search import Searcher, SearchPolicy
 from retrieval.stores import VectorStore
 from retrieval.stores.pgvector import PgvectorStore
+from service.footnote import Footnote
 from service.http.cursors import encode_cursor
 from service.keys import create_key
 from service.sections import DatabaseSettings
 from service.settings import Settings
-from service.wiring import Footnote
 from tests.retrieval.corpus import BagOfWords
 from tests.service.access_world import CALLERS, COLLECTIONS, KEPT_TO, ROLES, SHARED, World
 from tests.service.http.conftest import open_house

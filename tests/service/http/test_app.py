@@ -18,10 +18,10 @@ import pytest
 from generation.llms import LLMSpec, load_llm
 from retrieval.errors import ConfigurationError
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, find_weights
+from service.footnote import Footnote
 from service.http.app import _Server, serve
 from service.keys import create_key
 from service.settings import Settings
-from service.wiring import Footnote
 from tests.generation.llms.llm_server import Reply, delta, llm_server
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document, open_house

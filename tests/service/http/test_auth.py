@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from retrieval.database import Database, query
+from service.footnote import Footnote
 from service.http.auth import CallersKey, keyed_router, needs
 from service.http.chat_errors import speaks_openai
 from service.http.crowd import Crowd
@@ -24,7 +25,6 @@ from service.keys import METRICS, create_key, revoke_key, verify_key
 from service.limits import Limits
 from service.quotas import Quotas
 from service.sections import AuthSettings
-from service.wiring import Footnote
 from tests.service.http.conftest import House, add_document, open_house, unopened_app
 from tests.service.issuer import AUDIENCE, ISSUER, an_issuer, ec_key, published
 

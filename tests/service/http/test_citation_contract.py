@@ -15,8 +15,8 @@ from benchmarks.citation_ledger import Ledger
 from generation.caching import AnswerCache
 from retrieval.database import Database
 from retrieval.kept import Kept
+from service.footnote import Footnote
 from service.sections import ChunkingSettings
-from service.wiring import Footnote
 from tests.service.http.conftest import House
 
 _QUESTION = "How many days of paid leave does an employee have?"

@@ -9,7 +9,7 @@ from service.http.chat_errors import speaks_openai
 from service.http.compatible.bodies import CompletionBody, ModelBody, ModelsBody
 from service.http.compatible.requests import ChatRequest
 from service.http.requests import AskRequest, FiltersBody, SearchRequest
-from service.http.responses import AnswerBody, HitsBody
+from service.http.responses.answers import AnswerBody, HitsBody
 from tests.service.http.conftest import unopened_app
 
 

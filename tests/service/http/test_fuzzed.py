@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from service.footnote import Footnote
 from service.keys import create_key
-from service.wiring import Footnote
 from tests.service.http.conftest import add_document
 from tests.service.http.wire import on_the_wire
 

@@ -17,6 +17,7 @@ from generation.events import AnswerEvent, Delta, Retrieved
 from generation.llms import LLMSpec, load_llm
 from retrieval.database import Database
 from retrieval.records import Scope
+from service.footnote import Footnote
 from service.http.app import _Server
 from service.keys import create_key
 from service.limits import OwnLimits
@@ -24,7 +25,6 @@ from service.metering import AnswerTimeoutError, MeteredAnswer
 from service.quotas import set_limits
 from service.sections import LimitsSettings, OverloadSettings, PriceSettings
 from service.usage import list_usage
-from service.wiring import Footnote
 from tests.generation.llms.llm_server import Reply, answer, llm_server
 from tests.service.http.conftest import House, open_house
 from tests.service.http.wire import on_the_wire

@@ -20,7 +20,7 @@ from retrieval.errors import (
     SchemaOutdatedError,
     WeightsError,
 )
-from service.http.problems import kind_of
+from service.http.problem_kinds import kind_of
 from tests.service.http.conftest import House, unopened_app
 
 

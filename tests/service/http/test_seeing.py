@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, find_weights
+from service.footnote import Footnote
 from service.keys import create_key
-from service.wiring import Footnote
 from tests.generation.llms.llm_server import Reply, answer, llm_server, problem
 from tests.service.http.conftest import add_document
 from tests.service.tracing.receiver import otlp_receiver

@@ -14,10 +14,10 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
+from service.footnote import Footnote
 from service.http.app import create_app
 from service.http.broadcast import BroadcastPolicy
 from service.keys import create_key
-from service.wiring import Footnote
 
 
 class Wire(uvicorn.Server):

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from service.footnote import Footnote
 from service.http.app import create_app
 from service.http.broadcast import BroadcastPolicy
 from service.identity import Role
@@ -20,7 +21,6 @@ from service.ingestion import ingest_path
 from service.keys import create_key
 from service.sessions import OneTimeLink
 from service.targets import SourceRules
-from service.wiring import Footnote
 from tests.service.http.wire import Wire
 from tests.service.test_ingestion import Silent
 

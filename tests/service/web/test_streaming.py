@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from generation.answers import AnswerPolicy
 from generation.errors import LLMUnavailableError
 from generation.llms.scripted import ScriptedLLM
-from service.wiring import Footnote
+from service.footnote import Footnote
 from tests.service.http.conftest import add_document
 from tests.service.http.routes.test_answers import PacedLLM
 from tests.service.web.cable import Cable, open_cable

@@ -15,11 +15,11 @@ import pytest
 
 from retrieval.errors import NotFoundError
 from retrieval.records import Scope
+from service.footnote import Footnote
 from service.jobs import JobPolicy, create_job, find_job
 from service.keys import create_key, revoke_key
 from service.webhooks.delivering import DeliveryPolicy, subscribe
 from service.webhooks.signing import sign, subscriber_secret
-from service.wiring import Footnote
 from tests.service.http.conftest import add_document
 from tests.service.test_schedule import schedule_folder
 from tests.service.webhooks.receiver import Received, Receiver, receiving

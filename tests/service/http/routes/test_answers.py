@@ -17,11 +17,12 @@ import pytest
 from generation.errors import LLMError, LLMUnavailableError
 from generation.llms import LLM, LLMSpec, Message, TextDelta, Usage, load_llm
 from generation.llms.scripted import ScriptedLLM
+from service.footnote import Footnote
 from service.http.broadcast import BroadcastPolicy
 from service.http.parts import Parts
-from service.http.responses import AnswerBody, ProblemBody
+from service.http.responses.answers import AnswerBody
+from service.http.responses.problems import ProblemBody
 from service.keys import create_key
-from service.wiring import Footnote
 from tests.generation.llms.llm_server import Reply, delta, llm_server
 from tests.service.http.conftest import add_document
 from tests.service.http.wire import Listener, Told, Wired, listening, on_the_wire

@@ -13,7 +13,7 @@ from generation.llms import LLMSpec, load_llm
 from generation.llms.ordered import OrderedLLMs
 from generation.llms.scripted import ScriptedLLM
 from retrieval.records import Scope
-from service.http.responses import ANSWER_EXAMPLE, AnswerBody
+from service.http.responses.answers import ANSWER_EXAMPLE, AnswerBody
 from tests.service.http.conftest import House, open_house
 
 _LEAVE = (

@@ -18,10 +18,10 @@ from generation.errors import LLMUnavailableError
 from generation.llms import LLM
 from generation.llms.scripted import ScriptedLLM
 from retrieval.records import Scope
+from service.footnote import Footnote
 from service.http.compatible.bodies import COMPLETION_EXAMPLE, ChatErrorBody, CompletionBody, ModelsBody
 from service.http.parts import Parts
 from service.keys import create_key
-from service.wiring import Footnote
 from tests.service.http.conftest import House, add_document, open_house
 from tests.service.http.routes.test_answers import PacedLLM
 from tests.service.http.wire import Wired, on_the_wire

@@ -8,7 +8,7 @@ from retrieval.collections import find_collection
 from retrieval.indexes import ensure_index
 from retrieval.removing import remove_document
 from service.deleting import delete_document
-from service.http.resources import EntriesBody, EntryBody
+from service.http.responses.documents import EntriesBody, EntryBody
 from tests.service.http.conftest import House
 
 

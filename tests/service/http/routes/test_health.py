@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrieval.batching import EmbeddingBatcher
 from retrieval.embedders import Embedder, EmbedderIdentity
 from retrieval.errors import ModelError
-from service.http.responses import ReadyBody
+from service.http.responses.health import ReadyBody
 from service.keys import METRICS
 from tests.service.http.conftest import House, open_house
 

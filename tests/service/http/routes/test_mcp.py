@@ -20,11 +20,11 @@ from mcp_types import CallToolResult, TextContent
 from generation.answers import REFUSAL
 from generation.llms.scripted import ScriptedLLM
 from retrieval.records import Scope
+from service.footnote import Footnote
 from service.http.mcp.arguments import DocumentTextBody
-from service.http.responses import AnswerBody, HitsBody
+from service.http.responses.answers import AnswerBody, HitsBody
 from service.keys import create_key
 from service.shapes import found_as_json
-from service.wiring import Footnote
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import House, add_document
 from tests.service.http.line import open_line

@@ -14,10 +14,10 @@ import pytest
 
 from ingest.reports import Fate
 from retrieval.database import Database
+from service.footnote import Footnote
 from service.schedule import refresh_due
 from service.sections import IngestSettings, UploadsSettings
 from service.uploads import uploads_folder
-from service.wiring import Footnote
 from tests.service.http.conftest import House, open_house
 from tests.service.http.taking_in import take_in
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.http.resources import RevisionBody
+from service.footnote import Footnote
+from service.http.responses.revisions import RevisionBody
 from service.ingestion import ingest_path
 from service.targets import SourceRules
-from service.wiring import Footnote
 from tests.ingest.documents import pdf
 from tests.service.http.conftest import House
 from tests.service.test_ingestion import Silent

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from generation.llms.scripted import ScriptedLLM
-from service.http.responses import HitsBody
+from service.http.responses.answers import HitsBody
 from service.sections import QueriesSettings
 from tests.service.http.conftest import House, open_house
 

@@ -10,11 +10,11 @@ from types import MappingProxyType
 import httpx
 import pytest
 
+from service.footnote import Footnote
 from service.http.app import create_app
 from service.http.browsers import COOKIE
 from service.keys import create_key, revoke_key
 from service.sessions import OneTimeLink
-from service.wiring import Footnote
 from tests.service.http.conftest import add_document
 
 HERE = "http://127.0.0.1:8080"

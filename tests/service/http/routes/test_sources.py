@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from service.footnote import Footnote
 from service.sections import SourcesSettings
-from service.wiring import Footnote
 from tests.service.http.conftest import House, open_house
 from tests.service.http.taking_in import take_in
 
