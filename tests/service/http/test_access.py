@@ -225,6 +225,8 @@ def _documents(world: World) -> Iterator[Asked]:
         yield Asked(method="DELETE", url=place, headers=seen)
         for number in numbers:
             yield Asked(method="GET", url=f"{place}/text?revision={number}")
+            yield Asked(method="GET", url=f"{place}/revisions/{number}?char_start=0")
+            yield Asked(method="GET", url=f"{place}/revisions/{number}/pages/1/image")
             asked = {"document": place.rpartition("/")[2], "revision": number}
             yield _call("get_document", asked)
         if life is not None:
