@@ -38,8 +38,8 @@ def test_places_are_marked_and_what_stands_on_them_stays_dark() -> None:
     assert red > 240
     assert green > 215
     assert blue < 190
-    assert max(marked.getpixel((110, 90))) < 40  # type: ignore[type-var, arg-type]
-    assert min(marked.getpixel((400, 400))) > 250  # type: ignore[type-var, arg-type]
+    assert max(marked.getpixel((110, 90))) < 40  # type: ignore[arg-type]
+    assert min(marked.getpixel((400, 400))) > 250  # type: ignore[arg-type]
 
 
 def test_a_page_that_is_very_long_is_drawn_smaller() -> None:

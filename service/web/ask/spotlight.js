@@ -8,6 +8,11 @@ import { inert, percent, strength } from "./words.js";
 const HEADING = "Footnotes";
 const REST_MS = 180;
 let lastId = 0;
+let pointer = { screenX: NaN, screenY: NaN };
+addEventListener("pointermove", (event) => { pointer = event; }, { capture: true, passive: true });
+
+/** Whether the pointer came here, rather than the page having moved beneath it. */
+const hasMoved = (event) => event.screenX !== pointer.screenX || event.screenY !== pointer.screenY;
 
 export class Spotlight {
   constructor(answer, notes, opens) {
@@ -31,7 +36,7 @@ export class Spotlight {
   /** Light a sentence up whenever it is pointed at, focused or touched. */
   watch(element, sentence, answer) {
     const light = () => this._light(element, sentence, answer);
-    element.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this._soon(light));
+    element.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && hasMoved(event) && this._soon(light));
     element.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this._soon(null));
     for (const event of ["focusin", "click"]) element.addEventListener(event, light);
     element.addEventListener("focusout", (event) => !element.contains(event.relatedTarget) && this._dark());

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Request, expect
 
 from tests.service.web.conftest import PHONE, Site, enter, visiting
 
@@ -22,6 +23,11 @@ async def ask(page: Page, question: str) -> None:
     await page.keyboard.press("Enter")
     await expect(told).to_have_count(before + 1)
     assert await page.locator(".trouble").count() == 0
+
+
+def sent(request: Request) -> Any:
+    """The JSON that a request carried."""
+    return request.post_data_json
 
 
 async def test_a_footnote_leads_to_its_span_in_a_markdown_file_a_web_page_and_a_pdf(
@@ -125,7 +131,7 @@ async def test_a_conversation_is_kept_in_this_browser_until_it_is_forgotten(
         await ask(page, CARRY_OVER)
         async with page.expect_request("**/v1/ask") as asked:
             await ask(page, HOTEL)
-        turns = (await asked.value).post_data_json["turns"]
+        turns = sent(await asked.value)["turns"]
         assert [turn["question"] for turn in turns] == [CARRY_OVER]
         assert "five unused days" in turns[0]["answer"]
 
@@ -166,7 +172,7 @@ async def test_filters_narrow_down_what_is_looked_at(browser: Browser, site: Sit
         await page.get_by_label("Changed since").fill("2020-01-02")
         async with page.expect_request("**/v1/ask") as asked:
             await ask(page, CARRY_OVER)
-        filters = (await asked.value).post_data_json["filters"]
+        filters = sent(await asked.value)["filters"]
         assert filters["media_types"] == ["application/pdf"]
         assert filters["modified_from"].startswith("2020-01-0")
         await expect(page.locator(".refusal")).to_be_visible()
