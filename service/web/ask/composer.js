@@ -71,6 +71,7 @@ export class Composer {
       return;
     }
     this.put("");
+    this._unfold(false);
     this._asks(question);
   }
 
@@ -85,8 +86,7 @@ export class Composer {
     this._box.style.setProperty("height", `${Math.min(this._box.scrollHeight, 200)}px`);
   }
 
-  _unfold() {
-    const isOpen = this._fields.element.hidden;
+  _unfold(isOpen = this._fields.element.hidden) {
     this._fields.element.hidden = !isOpen;
     this._toggle.setAttribute("aria-expanded", String(isOpen));
     if (isOpen) this._fields.element.querySelector("input").focus();

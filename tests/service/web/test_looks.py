@@ -77,6 +77,7 @@ async def test_at_360_pixels_nothing_has_to_be_scrolled_sideways(
         await page.get_by_label("Your question").focus()
         await page.get_by_role("button", name="Filters").click()
         await fits(page)
+        await page.get_by_role("button", name="Filters").click()
         await page.locator(".sentence .marker").first.click()
         await page.get_by_role("dialog").get_by_role("img").wait_for()
         await fits(page)
