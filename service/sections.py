@@ -46,6 +46,7 @@ SigningAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+PublicAddress = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -257,6 +258,12 @@ class LimitsSettings(Section):
     prices: Annotated[dict[str, PriceSettings], NoDecode, BeforeValidator(_tables)] = Field(
         default_factory=dict
     )
+
+
+class ServeSettings(Section):
+    """How the service is reached. `public_url`: where links begin that callers are given; else where they called."""
+
+    public_url: PublicAddress | None = None
 
 
 class OverloadSettings(Section):

@@ -54,6 +54,7 @@ from service.sections import (
     QueriesSettings,
     RerankerSettings,
     SearchSettings,
+    ServeSettings,
     SourcesSettings,
     StoreSettings,
     SupportSettings,
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = JobsSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     limits: LimitsSettings = LimitsSettings()
+    serve: ServeSettings = ServeSettings()
     overload: OverloadSettings = OverloadSettings()
 
     @classmethod
@@ -271,4 +273,6 @@ def _reason(error: Any) -> str:
         return str(error["msg"])
     if "readers" in error["loc"]:
         return "a reader is written user:NAME, group:NAME or public"
+    if "public_url" in error["loc"]:
+        return "it has to be an address as in https://footnote.example.com or https://example.com/footnote"
     return "it has to be an address that begins with http:// or https://"
