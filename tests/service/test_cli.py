@@ -474,6 +474,34 @@ def test_a_worker_stops_when_it_is_told_to(environment: dict[str, str], tmp_path
     assert (process.returncode, "has stopped" in said) == (0, True), said
 
 
+def test_a_worker_for_programs_writes_objects_alone(
+    environment: dict[str, str], footnote: Footnote, folder: Path, tmp_path: Path
+) -> None:
+    footnote("sources", "add", str(folder), "--schedule", "0 3 * * *")
+    with subprocess.Popen(
+        command("worker", "--log-style", "json"),
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["message"].startswith("source "):
+                break
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.stderr.read(), process.wait(timeout=30)
+    lines += [json.loads(line) for line in rest.splitlines()]
+    assert process.returncode == 0
+    said = [line["message"] for line in lines]
+    assert said[0].startswith("The worker runs")
+    assert said[-1] == "The worker has stopped."
+    assert any("3 added" in message for message in said)
+    assert not any(str(folder) in message for message in said)
+
+
 def test_a_fault_of_ours_is_told_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
