@@ -116,7 +116,8 @@ def source_record(row: Mapping[str, Any]) -> SourceRecord:
 class SourceState:
     """A source with its last and its next run.
 
-    upload_layer: which folder of its collection's uploads it is; None for other folders.
+    notify_url: where its runs are told. upload_layer: which folder of its collection's uploads it is; None for other
+        folders.
     """
 
     source: SourceRecord
@@ -128,6 +129,7 @@ class SourceState:
     last_finished: datetime | None
     last_report: Mapping[str, Any] | None
     last_error: str | None
+    notify_url: str | None = None
     upload_layer: int | None = None
 
 
@@ -148,6 +150,7 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
         last_finished=row["last_finished"],
         last_report=row["last_report"],
         last_error=row["last_error"],
+        notify_url=row["notify_url"],
         upload_layer=row["upload_layer"],
     )
 

@@ -31,11 +31,12 @@ from service.schedule import next_due
 from service.settings import Settings
 from service.targets import SourceRules, register_source
 from service.uploads import uploads_folder
+from service.webhooks.delivering import subscribe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDraft:
-    """A folder that is to be a source. `readers` None: as the settings say."""
+    """A folder that is to be a source. `readers` None: as the settings say; `notify_url` was checked."""
 
     location: Path
     collection: str
@@ -44,14 +45,18 @@ class SourceDraft:
     exclude: Sequence[str] | None
     readers: Sequence[str] | None
     metadata: Mapping[str, str] | None
+    notify_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChanges:
-    """What is to be another way with a source; None keeps it. `schedule` counts where `reschedule` says so."""
+    """What is to be another way with a source; None keeps it. `schedule` counts where `reschedule` says so, and
+    `notify_url`, which was checked, where `resubscribe` does."""
 
     reschedule: bool = False
     schedule: str | None = None
+    resubscribe: bool = False
+    notify_url: str | None = None
     include: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     readers: Sequence[str] | None = None
@@ -113,6 +118,8 @@ async def add_source(intake: Intake, draft: SourceDraft, *, scope: Scope) -> UUI
         raise InvalidRequestError(str(exc)) from exc
     due = None if draft.schedule is None else datetime.now(UTC)
     await set_schedule(intake.database, source.id, schedule=draft.schedule, next_due=due)
+    if draft.notify_url is not None:
+        await subscribe(intake.database, source.id, draft.notify_url)
     return source.id
 
 
@@ -143,11 +150,14 @@ async def change_source(database: Database, state: SourceState, changes: SourceC
     """Change a source; what reaches its documents does so when it is refreshed next. Raises `InvalidRequestError`."""
     source = state.source
     if state.upload_layer is not None and changes != SourceChanges(
-        reschedule=changes.reschedule, schedule=changes.schedule
+        reschedule=changes.reschedule,
+        schedule=changes.schedule,
+        resubscribe=changes.resubscribe,
+        notify_url=changes.notify_url,
     ):
         raise InvalidRequestError(
-            "of the folder of a collection's uploads only the schedule can be changed. What is said of its documents "
-            "is said of each: PATCH /v1/documents/{id}."
+            "of the folder of a collection's uploads only schedule and notify_url can be changed. What is said of its "
+            "documents is said of each: PATCH /v1/documents/{id}."
         )
     due = None
     if changes.schedule is not None:
@@ -172,6 +182,8 @@ async def change_source(database: Database, state: SourceState, changes: SourceC
     )
     if changes.reschedule:
         await set_schedule(database, source.id, schedule=changes.schedule, next_due=due)
+    if changes.resubscribe:
+        await subscribe(database, source.id, changes.notify_url)
 
 
 async def take_away(intake: Intake, state: SourceState) -> None:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from retrieval import metadata as said
 from service.http.requests import CollectionName, Cursor, PageSize, StrictRequest
 from service.sections import Reader
+from service.webhooks.addresses import MAX_URL_CHARACTERS
 
 MAX_READERS = 100
 MAX_PATTERNS = 100
@@ -60,6 +61,16 @@ _Schedule = Annotated[
         max_length=100, description="When it is refreshed, as cron in UTC: `*/15 * * * *`; null for never."
     ),
     AfterValidator(lambda text: text if text is None else _plain(text)),
+]
+
+_NotifyUrl = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=MAX_URL_CHARACTERS,
+        description="Where every run is told by a signed POST: an https address of the internet, or one that the "
+        "settings allow; null for nowhere.",
+    ),
 ]
 
 
@@ -124,6 +135,7 @@ class SourceCreation(StrictRequest):
                     "schedule": "*/15 * * * *",
                     "exclude": ["drafts/"],
                     "readers": ["group:staff"],
+                    "notify_url": "https://hooks.example.com/footnote",
                 }
             ]
         }
@@ -146,6 +158,7 @@ class SourceCreation(StrictRequest):
     exclude: _Patterns | None = None
     readers: Readers | None = None
     metadata: Metadata | None = None
+    notify_url: _NotifyUrl = None
 
 
 class SourceChange(_Change):
@@ -160,6 +173,7 @@ class SourceChange(_Change):
     exclude: _Patterns | None = None
     readers: Readers | None = None
     metadata: Metadata | None = None
+    notify_url: _NotifyUrl = None
 
 
 class FeedbackRequest(StrictRequest):

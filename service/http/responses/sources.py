@@ -21,6 +21,7 @@ _SOURCE: dict[str, Any] = {
     "readers": ["group:staff"],
     "metadata": {"team": "hr"},
     "schedule": "*/15 * * * *",
+    "notify_url": None,
     "state": "idle",
     "documents": 130,
     "next_due": "2026-01-31T09:45:00+00:00",
@@ -36,7 +37,7 @@ class SourceBody(Body):
 
     `kind` is "uploads" for the folder of a collection's uploads. `state`: "running", it is being refreshed; "due", it
     is to be as soon as a worker is free; "idle". `last_report` is what the last run did, `last_error` why it did
-    nothing.
+    nothing; `notify_url` is where runs are told.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SOURCE]})
@@ -50,6 +51,7 @@ class SourceBody(Body):
     readers: list[str]
     metadata: dict[str, str]
     schedule: str | None
+    notify_url: str | None
     state: Literal["running", "due", "idle"]
     documents: int
     next_due: datetime | None
@@ -72,6 +74,7 @@ def source_as_json(state: SourceState, *, now: datetime) -> dict[str, Any]:
         "readers": list(source.readers),
         "metadata": dict(source.metadata),
         "schedule": source.schedule,
+        "notify_url": state.notify_url,
         "state": "running" if state.running else "due" if is_due else "idle",
         "documents": state.documents,
         "next_due": moment(state.next_due),

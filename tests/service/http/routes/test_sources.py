@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from service.footnote import Footnote
-from service.sections import SourcesSettings
+from service.sections import SourcesSettings, WebhooksSettings
+from service.webhooks.signing import sign
 from tests.service.http.conftest import House, open_house
 from tests.service.http.taking_in import take_in
+from tests.service.webhooks.receiver import Receiver, receiving
+from tests.service.workers import LOOPBACK, at_work, until
 
 Headers = Mapping[str, str]
 
@@ -22,7 +25,12 @@ async def house(footnote: Footnote, tmp_path: Path) -> AsyncIterator[House]:
     root = tmp_path / "allowed"
     (root / "handbook").mkdir(parents=True)
     (root / "handbook" / "cats.md").write_text("# Cats\n\nCats sleep for most of the day.")
-    allowed = footnote.settings.model_copy(update={"sources": SourcesSettings(allowed_roots=(root,))})
+    allowed = footnote.settings.model_copy(
+        update={
+            "sources": SourcesSettings(allowed_roots=(root,)),
+            "webhooks": WebhooksSettings(allow_networks=LOOPBACK),
+        }
+    )
     async with open_house(replace(footnote, settings=allowed)) as opened:
         yield opened
 
@@ -62,6 +70,82 @@ async def test_a_folder_is_added_refreshed_changed_and_removed(
     assert (kept.json()["schedule"], kept.json()["readers"]) == (None, ["group:hr"])
     assert (await house.client.delete(place, headers=admin)).status_code == 204
     assert (await house.client.get(place, headers=admin)).status_code == 404
+
+
+async def test_runs_are_told_where_an_admin_says_until_nobody_wants_to_know(
+    house: House, admin: Headers, folder: str
+) -> None:
+    with receiving() as receiver:
+        made = await house.client.post(
+            "/v1/sources", json={"location": folder, "notify_url": receiver.url}, headers=admin
+        )
+        assert (made.status_code, made.json()["notify_url"]) == (201, receiver.url), made.text
+        place = made.headers["location"]
+        secret = (await house.client.get(f"{place}/webhook-secret", headers=admin)).json()["secret"]
+        async with at_work(house.footnote):
+            await house.client.post(f"{place}/refresh", headers=admin)
+            await until(lambda: _told(receiver, 1))
+            told = receiver.received[0]
+            assert told.shape["type"] == "refresh.done"
+            assert (told.shape["source"]["id"], told.shape["report"]["added"]) == (made.json()["id"], 1)
+            timestamp = int(told.headers["Footnote-Signature"].partition(",")[0].removeprefix("t="))
+            assert told.headers["Footnote-Signature"] == sign(secret, told.body, timestamp=timestamp)
+            kept = await house.client.patch(place, json={"exclude": ["*.tmp"]}, headers=admin)
+            assert kept.json()["notify_url"] == receiver.url
+            ended = await house.client.patch(place, json={"notify_url": None}, headers=admin)
+            assert ended.json()["notify_url"] is None
+            await house.client.post(f"{place}/refresh", headers=admin)
+            await until(lambda: _idle(house, place, admin))
+        assert len(receiver.received) == 1
+        deliveries = await house.footnote.database.fetch_all("SELECT id FROM deliveries")
+        assert len(deliveries) == 1
+
+
+async def _told(receiver: Receiver, times: int) -> bool:
+    return len(receiver.received) >= times
+
+
+async def _idle(house: House, place: str, admin: Headers) -> bool:
+    shown = (await house.client.get(place, headers=admin)).json()
+    return bool(shown["state"] == "idle" and shown["last_report"]["unchanged"] == 1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com",
+        "https://10.0.0.1/",
+        "http://169.254.169.254/latest",
+        "https://a:b@example.com/",
+        "",
+    ],
+)
+async def test_runs_are_told_to_no_address_that_webhooks_may_not_go_to(
+    house: House, admin: Headers, folder: str, url: str
+) -> None:
+    refused = await house.client.post(
+        "/v1/sources", json={"location": folder, "notify_url": url}, headers=admin
+    )
+    assert refused.status_code == 422
+    assert (await house.client.get("/v1/sources", headers=admin)).json()["sources"] == []
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    place = made.headers["location"]
+    assert (await house.client.patch(place, json={"notify_url": url}, headers=admin)).status_code == 422
+    assert (await house.client.get(place, headers=admin)).json()["notify_url"] is None
+
+
+async def test_what_runs_are_signed_with_is_for_admins_for_whom_the_source_exists(
+    house: House, admin: Headers, folder: str
+) -> None:
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    secret = f"{made.headers['location']}/webhook-secret"
+    editor = await house.client_as("public", role="editor")
+    assert (await house.client.get(secret, headers=editor)).status_code == 403
+    of_another = await house.client_as("user:root", role="admin", collections=["another"])
+    assert (await house.client.get(secret, headers=of_another)).status_code == 404
+    nobodys = "/v1/sources/0af76519-16cd-43dd-8448-eb211c80319c/webhook-secret"
+    assert (await house.client.get(nobodys, headers=admin)).status_code == 404
+    assert (await house.client.get(secret, headers=admin)).json()["secret"].startswith("whsec_")
 
 
 async def test_a_document_keeps_readers_of_its_own_through_refreshes(
