@@ -155,9 +155,8 @@ async def find_job(database: Database, job_id: UUID, *, owner_id: UUID, scope: S
     if job.erased_because is not None and job.state != "cancelled":
         raise _gone(job_id, job.erased_because)
     if job.answer is not None and not await may_see(database, job.answer, scope):
-        raise _gone(
-            job_id, "document"
-        )  # in the words of a document that was deleted: which it is, is not told
+        # In the words of a document that was deleted: which of the two it is, is not told.
+        raise _gone(job_id, "document")
     return job
 
 
