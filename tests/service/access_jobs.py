@@ -46,7 +46,8 @@ class Jobs:
 
     async def put_in(self, asked: Sequence[Mapping[str, object]]) -> tuple[list[UUID], list[ToldOfJob]]:
         """Put jobs in; returns those that were accepted, and what was said of each."""
-        told, accepted = [], []
+        told: list[ToldOfJob] = []
+        accepted: list[UUID] = []
         for body in asked:
             response = await self._send("POST", "/v1/jobs", {**body, "callback_url": self.receiver.url})
             told.append(response)
