@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.sources import Listing, Source, SourceSpec, load_source
-from ingest.sources.folder import FolderSource, printable_path
+from ingest.sources.folder import FolderSource
+from ingest.sources.patterns import printable_path
 from retrieval.errors import InvalidRequestError
 from tests.ordinary_user import folder_for_all, ordinary_user
 
@@ -46,7 +47,7 @@ def make_source(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSource:
         match request.param:
             case "folder":
                 (tmp_path / "root").mkdir()
-                return load_source(SourceSpec(kind="folder", location=write(tmp_path / "root", files)))
+                return load_source(SourceSpec(kind="folder", location=str(write(tmp_path / "root", files))))
         raise AssertionError(request.param)
 
     return make

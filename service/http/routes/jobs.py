@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Header, Query
 from fastapi.responses import JSONResponse, Response
 
+from ingest.fetching.addresses import AddressRefusedError
 from retrieval.errors import InvalidRequestError
 from service.http.auth import CallersDesk, CallersKey, keyed_router
 from service.http.cursors import CursorError, decode_cursor, encode_cursor
@@ -18,7 +19,7 @@ from service.http.parts import PartsOf
 from service.http.sse import as_data
 from service.jobs import create_job, find_job, job_as_json, list_jobs, stop_job
 from service.specs import passage_policy
-from service.webhooks.addresses import AddressRefusedError, find_target
+from service.webhooks.addresses import find_target
 from service.webhooks.signing import subscriber_secret
 from service.work_policies import delivery_policy, job_policy, webhook_secret
 
