@@ -89,11 +89,13 @@ class Fetcher:
         # Some servers know no HEAD, and say so in many ways.
         return await self._fetch("GET", url, max_bytes=0)
 
-    async def get(self, url: str, *, max_bytes: int, redirects: bool = True) -> Answer:
-        """Fetch a file. Raises `FileUnreadableError`, and `FileTooLargeError` where it has more than `max_bytes`.
-
-        Of an answer with another status than 200 the body may be cut off."""
-        return await self._fetch("GET", url, max_bytes=max_bytes, redirects=redirects)
+    async def get(self, url: str, *, max_bytes: int, setting: str = "", redirects: bool = True) -> Answer:
+        """Fetch a file. Raises `FileUnreadableError`, and `FileTooLargeError` where it has more than `max_bytes`, which
+        `setting` says. Of an answer with another status than 200 the body may be cut off."""
+        try:
+            return await self._fetch("GET", url, max_bytes=max_bytes, redirects=redirects)
+        except _OverflowError as exc:
+            raise FileTooLargeError(f"it has more than {max_bytes:,} bytes, the limit ({setting})") from exc
 
     async def _fetch(self, method: str, url: str, *, max_bytes: int, redirects: bool = True) -> Answer:
         """`max_bytes` 0: the body is not read."""
@@ -136,16 +138,20 @@ class Fetcher:
                 return Answer(url=url, status=response.status, headers=headers, body=body)
 
 
+class _OverflowError(Exception):
+    """There is more than may be read."""
+
+
 async def _read(response: httpcore2.Response, answer: Answer, limit: int, is_file: bool) -> bytes:
-    """The body, unpacked; of a file up to a limit that raises `FileTooLargeError`, else cut off at the limit."""
+    """The body, unpacked; of a file up to a limit that raises `_OverflowError`, else cut off at the limit."""
     if is_file and (answer.length or 0) > limit:
-        raise _too_large(limit)
+        raise _OverflowError
     body = bytearray()
     async for piece in _unpacked(response, answer.headers.get("content-encoding", "identity").lower()):
         body += piece
         if len(body) > limit:
             if is_file:
-                raise _too_large(limit)
+                raise _OverflowError
             break
     return bytes(body[:limit])
 
@@ -264,7 +270,3 @@ def _redirected(url: str, target: str) -> str:
 
 def _readable(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-
-
-def _too_large(limit: int) -> FileTooLargeError:
-    return FileTooLargeError(f"it has more than {limit:,} bytes, which is all that is fetched of one file")

@@ -180,20 +180,13 @@ def _read(found: FoundFile, max_bytes: int) -> bytes:
             if (before.st_size, before.st_mtime_ns) != (found.size_bytes, found.mtime_ns):
                 raise FileReplacedError(size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
             if before.st_size > max_bytes:
-                raise FileTooLargeError(_too_large(before.st_size, max_bytes))
+                raise FileTooLargeError.beyond(before.st_size, max_bytes)
             content = file.read(max_bytes + 1)
             after = os.fstat(descriptor)
     except OSError as exc:
         raise FileUnreadableError(f"it cannot be read: {exc.strerror}") from exc
     if len(content) > max_bytes:
-        raise FileTooLargeError(_too_large(len(content), max_bytes))
+        raise FileTooLargeError.beyond(len(content), max_bytes)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise FileUnreadableError("it changed while it was read; the next run takes it")
     return content
-
-
-def _too_large(size_bytes: int, max_bytes: int) -> str:
-    return (
-        f"it has {size_bytes:,} bytes or more; files of up to {max_bytes:,} are read. Raise that with "
-        "ingest.max_file_bytes (FOOTNOTE_INGEST__MAX_FILE_BYTES)"
-    )

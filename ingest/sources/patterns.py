@@ -18,6 +18,11 @@ def printable_path(path: str) -> str:
     return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
 
 
+def is_hidden(path: str) -> bool:
+    """Whether a file, or a folder on the way to it, has a name that begins with a dot."""
+    return path.startswith(".") or "/." in path
+
+
 class Patterns:
     """What of a source is taken in. Raises `InvalidRequestError` where a pattern is not one."""
 

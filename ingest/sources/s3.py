@@ -23,7 +23,7 @@ from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableEr
 from ingest.fetching.fetcher import Answer, Fetcher
 from ingest.fetching.policies import BucketAccess
 from ingest.sources import FoundFile, Listing, Skipped, SourceSpec
-from ingest.sources.patterns import Patterns
+from ingest.sources.patterns import Patterns, is_hidden
 from ingest.sources.states import state_number, state_told, state_unknown
 from retrieval.errors import InvalidRequestError
 
@@ -58,6 +58,10 @@ class BucketSource:
                 skipped.append(Skipped(path=found.path, reason=reason))
             else:
                 files[found.path] = found
+        if below and not (files or skipped):
+            raise SourceUnavailableError(
+                f"there is nothing at '{self._location}{below}'. Nothing that is indexed from it was changed."
+            )
         return Listing(
             files=tuple(sorted(files.values(), key=lambda found: found.path)),
             skipped=tuple(skipped),
@@ -66,7 +70,7 @@ class BucketSource:
         )
 
     def _refuse(self, found: FoundFile, known: Mapping[str, FoundFile]) -> str | None:
-        if any(part.startswith(".") for part in found.path.split("/")):
+        if is_hidden(found.path):
             return "hidden"
         if not found.path.isprintable() or found.path in known:
             return "its key has characters that are not printed, or reads like another"
@@ -117,14 +121,11 @@ class BucketSource:
         self, fetcher: Fetcher, operation: str, asked: Mapping[str, str], *, max_bytes: int
     ) -> Answer:
         url = await asyncio.to_thread(self._signer.sign, operation, asked)
-        return await fetcher.get(url, max_bytes=max_bytes, redirects=False)
+        return await fetcher.get(url, max_bytes=max_bytes, redirects=False, setting="ingest.max_file_bytes")
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
         if found.size_bytes > max_bytes:
-            raise FileTooLargeError(
-                f"it has {found.size_bytes:,} bytes; files of up to {max_bytes:,} are read. Raise that with "
-                "ingest.max_file_bytes (FOOTNOTE_INGEST__MAX_FILE_BYTES)"
-            )
+            raise FileTooLargeError.beyond(found.size_bytes, max_bytes)
         with self._turns:
             return asyncio.run(self._fetch(found, max_bytes))
 

@@ -17,7 +17,7 @@ from ingest.fetching.fetcher import Fetcher
 from ingest.sources import FoundFile, Listing, Skipped, SourceSpec, Unlisted
 from ingest.sources.lists import Entry, ParsedList, parse_list
 from ingest.sources.naming import name_file, stem_of
-from ingest.sources.patterns import Patterns
+from ingest.sources.patterns import Patterns, is_hidden
 from ingest.sources.robots import Robots
 from ingest.sources.states import state_number, state_told, state_unknown
 
@@ -49,7 +49,10 @@ class WebSource:
             entries = [entry async for entry in self._entries(fetcher, found)]
             if below:
                 entries = [entry for entry in entries if _is_below(entry, self._location, below)]
+                found.skipped.clear()
             await self._look_at_all(fetcher, iter(entries), found)
+        if below and not entries:
+            raise self._unavailable(f"it names nothing at '{below}'")
         return found
 
     async def _entries(self, fetcher: Fetcher, found: _Found) -> AsyncIterator[Entry]:
@@ -85,13 +88,13 @@ class WebSource:
 
     async def _fetch_list(self, fetcher: Fetcher, url: str) -> ParsedList:
         policy = self._policy
-        answer = await fetcher.get(url, max_bytes=policy.max_list_bytes)
+        answer = await fetcher.get(url, max_bytes=policy.max_list_bytes, setting="sources.max_list_bytes")
         if answer.status != 200:
             raise FileUnreadableError(f"the server answers {answer.status}")
         return await asyncio.to_thread(
             parse_list,
             answer.body,
-            url=url if answer.url == url else answer.url,
+            url=answer.url,
             max_bytes=policy.max_list_bytes,
             max_entries=policy.max_files,
         )
@@ -121,6 +124,9 @@ class WebSource:
         self, fetcher: Fetcher, robots: Robots | None, entry: Entry, url: str, stem: str, found: _Found
     ) -> None:
         """Take note of a file. Raises `FileUnreadableError` where that cannot be done now."""
+        if is_hidden(stem.partition("?")[0]):
+            found.skip(stem, "hidden")
+            return
         if self._patterns.exclude(stem):
             found.skip(stem, "excluded by rule")
             return
@@ -154,16 +160,13 @@ class WebSource:
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
         if found.size_bytes > max_bytes:
-            raise FileTooLargeError(
-                f"the server says that it has {found.size_bytes:,} bytes; files of up to {max_bytes:,} are read. Raise "
-                "that with ingest.max_file_bytes (FOOTNOTE_INGEST__MAX_FILE_BYTES)"
-            )
+            raise FileTooLargeError.beyond(found.size_bytes, max_bytes)
         with self._turns:
             return asyncio.run(self._fetch(found, max_bytes))
 
     async def _fetch(self, found: FoundFile, max_bytes: int) -> bytes:
         async with Fetcher(self._policy) as fetcher:
-            answer = await fetcher.get(found.locator, max_bytes=max_bytes)
+            answer = await fetcher.get(found.locator, max_bytes=max_bytes, setting="ingest.max_file_bytes")
         if answer.status != 200:
             raise FileUnreadableError(f"the server answers {answer.status}")
         naming = name_file(stem_of(found.locator, self._location), answer.media_type)
