@@ -103,7 +103,7 @@ class Fetcher:
         try:
             async with self._turns, asyncio.timeout(policy.total_timeout_s):
                 for _ in range(policy.max_redirects + 1):
-                    answer = await self._ask(method, url, max_bytes)
+                    answer = await self._ask_again_if_lost(method, url, max_bytes)
                     target = answer.headers.get("location")
                     if not redirects or answer.status not in _REDIRECTS or target is None:
                         return answer
@@ -113,6 +113,13 @@ class Fetcher:
                 f"it did not come within {policy.total_timeout_s:g} s (sources.total_timeout_s)"
             ) from exc
         raise FileUnreadableError(f"it was redirected more than {policy.max_redirects} times")
+
+    async def _ask_again_if_lost(self, method: str, url: str, max_bytes: int) -> Answer:
+        """Ask a second time where the first connection was lost: servers close idle ones whenever they like."""
+        try:
+            return await self._ask(method, url, max_bytes)
+        except _ConnectionLostError:
+            return await self._ask(method, url, max_bytes)
 
     async def _ask(self, method: str, url: str, max_bytes: int) -> Answer:
         timeout_s = self._policy.timeout_s
@@ -136,6 +143,10 @@ class Fetcher:
                     response, answer, max_bytes if is_file else _LONGEST_REFUSAL_BYTES, is_file
                 )
                 return Answer(url=url, status=response.status, headers=headers, body=body)
+
+
+class _ConnectionLostError(FileUnreadableError):
+    """An answer did not come, or broke off."""
 
 
 class _OverflowError(Exception):
@@ -254,9 +265,9 @@ def _told_plainly(url: str, timeout_s: float) -> Iterator[None]:
     except httpcore2.NetworkError as exc:
         if isinstance(exc.__cause__, ssl.SSLError):
             raise FileUnreadableError(f"the host {host} has no certificate that is valid for it") from exc
-        raise FileUnreadableError(f"the host {host} could not be reached ({type(exc).__name__})") from exc
+        raise _ConnectionLostError(f"the host {host} could not be reached ({type(exc).__name__})") from exc
     except (httpcore2.RemoteProtocolError, httpcore2.LocalProtocolError) as exc:
-        raise FileUnreadableError(f"the answer of the host {host} breaks off, or is no HTTP") from exc
+        raise _ConnectionLostError(f"the answer of the host {host} breaks off, or is no HTTP") from exc
     except (OSError, UnicodeError) as exc:
         raise FileUnreadableError(f"the name of the host {host} was not found") from exc
 

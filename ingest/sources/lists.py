@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
@@ -86,11 +87,15 @@ def _gunzip(content: bytes, max_bytes: int) -> bytes:
     return bytes(unpacked)
 
 
-def _bounded(entries: Iterator[Entry], limit: int) -> Iterator[Entry]:
-    for number, entry in enumerate(entries):
-        if number >= limit:
-            raise FileTooLargeError(f"it names more than {limit:,} files (sources.max_files)")
-        yield entry
+def _bounded(entries: Iterator[Entry], limit: int) -> list[Entry]:
+    kept = list(islice(entries, limit + 1))
+    _check_bound(len(kept), limit)
+    return kept
+
+
+def _check_bound(number: int, limit: int) -> None:
+    if number > limit:
+        raise FileTooLargeError(f"it names more than {limit:,} files (sources.max_files)")
 
 
 def _sitemap(content: bytes, url: str, max_entries: int) -> ParsedList:
@@ -112,7 +117,8 @@ def _sitemap(content: bytes, url: str, max_entries: int) -> ParsedList:
             if not root:
                 root = _check_root(element)
             if event == "end" and _name(element) in _ENTRIES:
-                entries.extend(_bounded(_location(element, url, root), max_entries - len(entries)))
+                entries.extend(_location(element, url, root))
+                _check_bound(len(entries), max_entries)
                 element.clear()
                 # What was read is let go, so that a long list does not become a tree.
                 while (former := element.getprevious()) is not None:

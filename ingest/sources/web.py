@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.fetching.fetcher import Fetcher
+from ingest.fetching.giving_up import Endurance
 from ingest.sources import FoundFile, Listing, Skipped, SourceSpec, Unlisted
 from ingest.sources.lists import Entry, ParsedList, parse_list
 from ingest.sources.naming import name_file, stem_of
@@ -23,6 +24,8 @@ from ingest.sources.states import state_number, state_told, state_unknown
 
 _GONE = frozenset({404, 410})
 _MOST_SITEMAPS = 1_000
+_LISTS_TIMES = 10
+"""How many times as long as one file all lists of a source together may take."""
 
 
 class WebSource:
@@ -33,6 +36,7 @@ class WebSource:
         self._policy = spec.fetching
         self._patterns = Patterns(include=spec.include, exclude=spec.exclude)
         self._turns = threading.BoundedSemaphore(spec.fetching.at_once)
+        self._endurance = Endurance()
 
     def discover(self, *, below: str = "") -> Listing:
         found = asyncio.run(self._discover(below))
@@ -45,8 +49,9 @@ class WebSource:
 
     async def _discover(self, below: str) -> _Found:
         found = _Found()
+        self._endurance.worked()  # whatever was before: this is another try
         async with Fetcher(self._policy) as fetcher:
-            entries = [entry async for entry in self._entries(fetcher, found)]
+            entries = await self._read_lists(fetcher, found)
             if below:
                 entries = [entry for entry in entries if _is_below(entry, self._location, below)]
                 found.skipped.clear()
@@ -54,6 +59,14 @@ class WebSource:
         if below and not entries:
             raise self._unavailable(f"it names nothing at '{below}'")
         return found
+
+    async def _read_lists(self, fetcher: Fetcher, found: _Found) -> list[Entry]:
+        limit_s = _LISTS_TIMES * self._policy.total_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return [entry async for entry in self._entries(fetcher, found)]
+        except TimeoutError as exc:
+            raise self._unavailable(f"its sitemaps did not come within {limit_s:g} s") from exc
 
     async def _entries(self, fetcher: Fetcher, found: _Found) -> AsyncIterator[Entry]:
         """What the list names, and the lists that it names. Raises `SourceUnavailableError` where it cannot be read."""
@@ -112,8 +125,11 @@ class WebSource:
                 assert entry.url is not None, "entries without an address were skipped"
                 stem = stem_of(entry.url, self._location)
                 try:
+                    self._endurance.begin()
                     await self._look_at(fetcher, robots, entry, entry.url, stem, found)
+                    self._endurance.worked()
                 except FileUnreadableError as exc:
+                    self._endurance.failed()
                     found.unlisted.append(Unlisted(path=stem, error=str(exc), stem=True))
 
         async with asyncio.TaskGroup() as group:
@@ -162,7 +178,16 @@ class WebSource:
         if found.size_bytes > max_bytes:
             raise FileTooLargeError.beyond(found.size_bytes, max_bytes)
         with self._turns:
-            return asyncio.run(self._fetch(found, max_bytes))
+            self._endurance.begin()
+            try:
+                content = asyncio.run(self._fetch(found, max_bytes))
+            except FileReplacedError:
+                raise
+            except FileUnreadableError:
+                self._endurance.failed()
+                raise
+            self._endurance.worked()
+            return content
 
     async def _fetch(self, found: FoundFile, max_bytes: int) -> bytes:
         async with Fetcher(self._policy) as fetcher:
