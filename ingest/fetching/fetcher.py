@@ -9,6 +9,7 @@ itself, no cookies, no keys.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -62,7 +63,7 @@ class Fetcher:
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        context = await asyncio.to_thread(ssl.create_default_context)
+        context = await asyncio.to_thread(_tls)
         for scheme in ("https", "http"):
             pool = httpcore2.AsyncConnectionPool(
                 ssl_context=context,
@@ -217,6 +218,12 @@ class Gunzip:
         """Raises `FileUnreadableError` where something is missing."""
         if not self._unpacker.eof:
             raise FileUnreadableError("what the server sent as gzip breaks off")
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """What certificates are checked against. Reading them takes a tenth of a second, so that is done once."""
+    return ssl.create_default_context()
 
 
 class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
