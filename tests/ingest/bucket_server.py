@@ -1,4 +1,4 @@
-"""A small S3 at the wire: ListObjectsV2 in pages, GetObject, and signatures (version 4, in the query) that it checks."""
+"""A small S3 at the wire: ListObjectsV2 in pages, GetObject, and signatures (version 4), which it checks."""
 
 from __future__ import annotations
 

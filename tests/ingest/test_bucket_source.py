@@ -126,8 +126,10 @@ def test_a_bucket_that_cannot_be_listed_is_unavailable_with_its_reason(
         b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
         b"<ListBucketResult><Contents><Key>a.txt</Key><Size>1</Size>",
         b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><ListBucketResult/>',
-        b"<ListBucketResult><IsTruncated>true</IsTruncated>"
-        b"<NextContinuationToken>t</NextContinuationToken></ListBucketResult>",
+        (
+            b"<ListBucketResult><IsTruncated>true</IsTruncated>"
+            b"<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"
+        ),
     ],
 )
 def test_a_list_that_is_none_or_breaks_off_is_unavailable_and_not_empty(
@@ -176,7 +178,7 @@ def test_a_server_at_an_address_that_is_not_allowed_is_never_asked(buckets: Buck
             kind="s3", location="s3://files/", fetching=policy("192.0.2.0/24"), buckets=buckets.access()
         )
     )
-    with pytest.raises(SourceUnavailableError, match="not in sources.allow_networks"):
+    with pytest.raises(SourceUnavailableError, match=r"not in sources\.allow_networks"):
         source.discover()
     assert buckets.asked == []
 

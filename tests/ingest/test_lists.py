@@ -67,10 +67,14 @@ def test_a_sitemap_in_utf_16_is_read() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        f'<!DOCTYPE urlset [<!ENTITY e SYSTEM "file:///etc/passwd">]><urlset xmlns="{SITEMAP}"><url><loc>&e;</loc>'
-        "</url></urlset>",
-        '<!DOCTYPE urlset [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c '
-        '"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><urlset><url><loc>https://docs.example.com/&c;</loc></url></urlset>',
+        (
+            f'<!DOCTYPE urlset [<!ENTITY e SYSTEM "file:///etc/passwd">]><urlset xmlns="{SITEMAP}"><url><loc>&e;</loc>'
+            "</url></urlset>"
+        ),
+        (
+            '<!DOCTYPE urlset [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c '
+            '"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><urlset><url><loc>https://docs.example.com/&c;</loc></url></urlset>'
+        ),
         '<!DOCTYPE urlset SYSTEM "http://127.0.0.1:9/x.dtd"><urlset/>',
         '<!DOCTYPE urlset [<!ENTITY % p SYSTEM "http://127.0.0.1:9/x.dtd"> %p;]><urlset/>',
     ],

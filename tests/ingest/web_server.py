@@ -14,7 +14,7 @@ from typing import Any
 from ingest.fetching.addresses import AddressPolicy
 from ingest.fetching.policies import FetchPolicy
 
-Misbehave = Callable[[BaseHTTPRequestHandler], None]
+Misbehave = Callable[[BaseHTTPRequestHandler], object]
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -95,7 +95,8 @@ def serving(address: str = "127.0.0.1") -> Iterator[Site]:
             if self.command == "GET":
                 self.wfile.write(page.content)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
             pass
