@@ -18,12 +18,12 @@ from retrieval.documents import find_document, list_documents
 from retrieval.errors import ErasedError, InvalidRequestError
 from retrieval.records import Scope
 from service.deleting import delete_document
+from service.footnote import Footnote
 from service.ingestion import ingest_path, plan_path
 from service.places import read_place
 from service.schedule import refresh_due
 from service.sections import S3Settings, SourcesSettings
 from service.targets import SourceRules, register_source
-from service.wiring import Footnote
 from tests.ingest.bucket_server import KEY, SECRET, Buckets, serving_buckets
 from tests.ingest.test_lists import sitemap
 from tests.ingest.web_server import Site, serving
