@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.fetching.fetcher import Fetcher
 from ingest.fetching.giving_up import Endurance
+from ingest.fetching.inside import narrow
 from ingest.sources import FoundFile, Listing, Skipped, SourceSpec, Unlisted
 from ingest.sources.lists import Entry, ParsedList, parse_list
 from ingest.sources.naming import name_file, stem_of
@@ -50,7 +51,7 @@ class WebSource:
     async def _discover(self, below: str) -> _Found:
         found = _Found()
         self._endurance.worked()  # whatever was before: this is another try
-        async with Fetcher(self._policy) as fetcher:
+        async with Fetcher(await narrow(self._policy, self._location)) as fetcher:
             entries = await self._read_lists(fetcher, found)
             if below:
                 entries = [entry for entry in entries if _is_below(entry, self._location, below)]
@@ -190,7 +191,7 @@ class WebSource:
             return content
 
     async def _fetch(self, found: FoundFile, max_bytes: int) -> bytes:
-        async with Fetcher(self._policy) as fetcher:
+        async with Fetcher(await narrow(self._policy, self._location)) as fetcher:
             answer = await fetcher.get(found.locator, max_bytes=max_bytes, setting="ingest.max_file_bytes")
         if answer.status != 200:
             raise FileUnreadableError(f"the server answers {answer.status}")

@@ -18,6 +18,7 @@ from retrieval.documents import find_document, list_documents
 from retrieval.errors import ErasedError, InvalidRequestError
 from retrieval.records import Scope
 from service.deleting import delete_document
+from service.doctor import examine
 from service.footnote import Footnote
 from service.ingestion import ingest_path, plan_path
 from service.places import read_place
@@ -284,3 +285,20 @@ async def test_addresses_of_the_house_are_not_asked_under_the_default_settings(
     with pytest.raises(SourceUnavailableError, match=r"not in sources\.allow_networks"):
         await ingest(footnote, f"{site.url}/files.txt")
     assert site.asked == []
+
+
+async def test_the_doctor_compares_a_list_with_the_catalog_like_a_folder(
+    open_house: Footnote, site: Site
+) -> None:
+    await ingest(open_house, f"{site.url}/files.txt")
+
+    async def kinds() -> set[str]:
+        parts = (open_house.database, open_house.store, open_house.settings, open_house.parser_policy)
+        return {finding.kind for finding in (await examine(*parts)).findings}
+
+    assert await kinds() == set()
+    site.put("/leave", "<h1>Leave</h1><p>None.</p>", media_type="text/html")
+    site.put("/hotels.md", b"", status=404)
+    assert await kinds() == {"file_changed", "file_gone"}
+    site.put("/files.txt", b"", status=500)
+    assert await kinds() == {"source_unavailable"}
