@@ -20,7 +20,7 @@ Network = IPv4Network | IPv6Network
 
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _IPV4_COMPATIBLE = ip_network("::/96")
-_LOOKUP_S = 5.0
+_LOOKUP_S = 10.0
 
 
 class AddressRefusedError(FootnoteError):

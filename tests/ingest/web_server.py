@@ -124,4 +124,4 @@ def policy(*networks: str, **told: Any) -> FetchPolicy:
     """A policy under which the test's servers may be asked, at 127.0.0.1 where nothing else is said."""
     allowed = tuple(ip_network(network) for network in networks or ("127.0.0.1/32",))
     addresses = AddressPolicy(allowed=allowed, setting="sources.allow_networks")
-    return FetchPolicy(**{"addresses": addresses, "timeout_s": 5.0, "total_timeout_s": 20.0, **told})
+    return FetchPolicy(**{"addresses": addresses, "timeout_s": 30.0, "total_timeout_s": 60.0, **told})

@@ -65,7 +65,7 @@ def open_house(footnote: Footnote, buckets: Buckets) -> Footnote:
         secret_access_key=SecretStr(SECRET),
         path_style=True,
     )
-    sources = SourcesSettings(allow_networks=LOOPBACK, timeout_s=5.0)
+    sources = SourcesSettings(allow_networks=LOOPBACK, timeout_s=30.0)
     return replace(footnote, settings=footnote.settings.model_copy(update={"sources": sources, "s3": s3}))
 
 

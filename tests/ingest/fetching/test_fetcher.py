@@ -228,7 +228,7 @@ async def test_a_server_that_stalls_is_given_up_after_the_time_between_two_piece
     began = time.monotonic()
     with pytest.raises(FileUnreadableError, match=r"did not answer within 0\.3 s \(sources.timeout_s\)"):
         await get(f"{site.url}/a.txt", policy(timeout_s=0.3))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
 
 
 async def test_a_server_that_drips_is_given_up_after_the_whole_time(site: Site) -> None:
@@ -242,8 +242,8 @@ async def test_a_server_that_drips_is_given_up_after_the_whole_time(site: Site) 
     site.misbehave("/a.txt", drip)
     began = time.monotonic()
     with pytest.raises(FileUnreadableError, match=r"did not come within 0\.5 s \(sources.total_timeout_s\)"):
-        await get(f"{site.url}/a.txt", policy(timeout_s=5.0, total_timeout_s=0.5))
-    assert time.monotonic() - began < 3
+        await get(f"{site.url}/a.txt", policy(timeout_s=30.0, total_timeout_s=0.5))
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(
