@@ -22,7 +22,7 @@ from ingest.sources.patterns import Patterns
 from retrieval.collections import find_collection
 from retrieval.database import Database, query
 from retrieval.documents import seen_by
-from retrieval.errors import InvalidRequestError, NotFoundError
+from retrieval.errors import ExtraMissingError, InvalidRequestError, NotFoundError
 from retrieval.records import Scope
 from service.collections import AlreadyThereError, StillInUseError
 from service.ingestion import forget_source
@@ -110,7 +110,7 @@ async def add_source(intake: Intake, draft: SourceDraft, *, scope: Scope) -> UUI
     )
     try:
         source = await register_source(intake, location, collection=draft.collection, rules=rules)
-    except SourceUnavailableError as exc:
+    except (SourceUnavailableError, ExtraMissingError) as exc:
         raise InvalidRequestError(str(exc)) from exc
     due = None if draft.schedule is None else datetime.now(UTC)
     await set_schedule(intake.database, source.id, schedule=draft.schedule, next_due=due)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ingest.fetching.policies import BucketAccess, FetchPolicy
+from retrieval.errors import ExtraMissingError
 
 SourceKind = Literal["folder", "s3", "web"]
 
@@ -111,8 +112,12 @@ def load_source(spec: SourceSpec) -> Source:
 
             return FolderSource(Path(spec.location), include=spec.include, exclude=spec.exclude)
         case "s3":
-            from ingest.sources.s3 import BucketSource
-
+            try:
+                from ingest.sources.s3 import BucketSource
+            except ModuleNotFoundError as exc:
+                if exc.name is None or not exc.name.startswith("botocore"):
+                    raise
+                raise ExtraMissingError("s3", "a bucket as a source") from exc
             return BucketSource(spec)
         case "web":
             from ingest.sources.web import WebSource

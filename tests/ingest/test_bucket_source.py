@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ingest.errors import FileReplacedError, FileUnreadableError, SourceUnavailableError
 from ingest.fetching.policies import BucketAccess
 from ingest.sources import Source, SourceSpec, load_source
+from retrieval.errors import ExtraMissingError
 from tests.ingest.bucket_server import KEY, SECRET, Buckets, serving_buckets
 from tests.ingest.web_server import policy
 
@@ -186,3 +188,10 @@ def test_a_server_at_an_address_that_is_not_allowed_is_never_asked(buckets: Buck
 def test_a_bucket_of_more_objects_than_allowed_is_refused_whole(buckets: Buckets) -> None:
     with pytest.raises(SourceUnavailableError, match=r"more than 3 objects \(sources.max_files\)"):
         open_bucket(buckets, max_files=3).discover()
+
+
+def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    monkeypatch.delitem(sys.modules, "ingest.sources.s3", raising=False)
+    with pytest.raises(ExtraMissingError, match=r"footnote-service\[s3\]"):
+        load_source(SourceSpec(kind="s3", location="s3://files/"))
