@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from retrieval.errors import ConfigurationError
 from service.contradictions import (
+    check_buckets,
     check_chunking,
     check_issuer,
     check_language_models,
@@ -53,6 +54,7 @@ from service.sections import (
     ParsingSettings,
     QueriesSettings,
     RerankerSettings,
+    S3Settings,
     SearchSettings,
     ServeSettings,
     SourcesSettings,
@@ -102,6 +104,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     uploads: UploadsSettings = UploadsSettings()
     sources: SourcesSettings = SourcesSettings()
+    s3: S3Settings = S3Settings()
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
@@ -209,6 +212,7 @@ def _check_together(settings: Settings) -> None:
     check_language_models(settings.llm)
     check_rewriting(settings.queries, settings.llm)
     check_issuer(settings.auth)
+    check_buckets(settings.s3)
     check_words(settings.store)
     check_prices(settings.limits, settings.llm)
     check_chunking(settings.chunking)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ingest.fetching.addresses import AddressRefusedError
 from retrieval.errors import InvalidRequestError
 from service.settings import Settings
-from service.webhooks.addresses import AddressRefusedError, find_target
+from service.webhooks.addresses import find_target
 from service.work_policies import delivery_policy
 
 

@@ -124,7 +124,7 @@ class CollectionChange(_Change):
 
 
 class SourceCreation(StrictRequest):
-    """A folder to be kept fresh."""
+    """A folder, a bucket or a list of files on the web, to be kept fresh."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -136,7 +136,8 @@ class SourceCreation(StrictRequest):
                     "exclude": ["drafts/"],
                     "readers": ["group:staff"],
                     "notify_url": "https://hooks.example.com/footnote",
-                }
+                },
+                {"location": "https://docs.example.com/sitemap.xml", "schedule": "0 3 * * *"},
             ]
         }
     )
@@ -146,9 +147,10 @@ class SourceCreation(StrictRequest):
         Field(
             min_length=1,
             max_length=_LONGEST_LOCATION,
-            pattern="^/",
-            description="The folder's absolute path on the service's machine, at or below one of "
-            "`sources.allowed_roots`.",
+            pattern="^(/|s3://|https?://)",
+            description="A folder's absolute path on the service's machine, at or below one of "
+            "`sources.allowed_roots`; or `s3://BUCKET/PREFIX`, or the `https://` address of a list of files, at or "
+            "below one of `sources.allowed_urls`.",
         ),
         AfterValidator(_plain),
     ]

@@ -35,16 +35,17 @@ _SOURCE: dict[str, Any] = {
 class SourceBody(Body):
     """A source with its last and its next run.
 
-    `kind` is "uploads" for the folder of a collection's uploads. `state`: "running", it is being refreshed; "due", it
-    is to be as soon as a worker is free; "idle". `last_report` is what the last run did, `last_error` why it did
-    nothing; `notify_url` is where runs are told.
+    `kind` is "folder", "s3" for a bucket, "web" for a list of files on the web, and "uploads" for the folder of a
+    collection's uploads. `state`: "running", it is being refreshed; "due", it is to be as soon as a worker is free;
+    "idle". `last_report` is what the last run did, `last_error` why it did nothing.
+    `notify_url` is where runs are told.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SOURCE]})
 
     id: UUID
     collection: str
-    kind: Literal["folder", "uploads"]
+    kind: Literal["folder", "s3", "web", "uploads"]
     location: str
     include: list[str]
     exclude: list[str]
@@ -67,7 +68,7 @@ def source_as_json(state: SourceState, *, now: datetime) -> dict[str, Any]:
     return {
         "id": str(source.id),
         "collection": state.collection,
-        "kind": "folder" if state.upload_layer is None else "uploads",
+        "kind": source.kind if state.upload_layer is None else "uploads",
         "location": source.location,
         "include": list(source.include),
         "exclude": list(source.exclude),

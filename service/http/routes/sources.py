@@ -1,9 +1,8 @@
-"""/v1/sources…: folders that are kept fresh. Admins see to them; editors may have one refreshed."""
+"""/v1/sources…: folders, buckets and lists that are kept fresh. Admins see to them; editors may have one refreshed."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -31,6 +30,7 @@ from service.managed_sources import (
     visible_source,
     visible_sources,
 )
+from service.places import read_place
 from service.webhooks.signing import subscriber_secret
 from service.work_policies import webhook_secret
 
@@ -73,8 +73,8 @@ async def list_page(asked: Annotated[SourcesQuery, Query()], parts: PartsOf, key
     dependencies=_ADMIN,
 )
 async def create(asked: SourceCreation, parts: PartsOf, key: CallersKey, once: OnlyOnce) -> Response:
-    """Make a folder a source. With a schedule it is read at once, if a worker runs; without one when a refresh is asked
-    for."""
+    """Make a folder, a bucket or a list of files on the web a source. With a schedule it is read at once, if a worker
+    runs; without one when a refresh is asked for."""
 
     async def work() -> Response:
         if asked.notify_url is not None:
@@ -82,7 +82,7 @@ async def create(asked: SourceCreation, parts: PartsOf, key: CallersKey, once: O
         source_id = await add_source(
             parts.footnote,
             SourceDraft(
-                location=Path(asked.location),
+                location=read_place(asked.location),
                 collection=asked.collection,
                 schedule=asked.schedule,
                 include=asked.include,
