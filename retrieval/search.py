@@ -1,6 +1,6 @@
 """Search: a question becomes the best passages, each with the scores that put it there.
 
-    embed, find words → candidates with both scores → fuse, lean, fuse → passages without copies → (rerank) → turns, neighbours
+    embed, find words → candidates with both scores → fuse, lean, fuse → without copies → (rerank) → turns, neighbours
 
 Everything is read in one snapshot of Postgres, so that a search sees one state of the index throughout. A question in
 other words (`SearchQueries`) is searched for once for each of its texts, and the lists are united.
