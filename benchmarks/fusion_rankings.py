@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ async def _documents(connection: Connection, loaded: Loaded) -> dict[int, str]:
 
 async def _rank(work: _Set, text: str, scorer: PairScorer | None) -> dict[str, list[str]]:
     footnote = work.footnote
-    vector = await footnote.embedding.embed_query(text)
+    vector = asyncio.ensure_future(footnote.embedding.embed_query(text))
     async with footnote.database.snapshot() as connection:
         candidates = await find_candidates(
             connection,

@@ -3,8 +3,10 @@
     python -m benchmarks.unreliable_model --base-url URL --model NAME [--set squad2-dev] [--questions 100] [--seed 7]
 
 Answerable questions, drawn by the seed, are put to the service as it is configured, with this model. A sentence that is
-shown as supported counts as stated where the document that holds the answer has all its numbers and names and nearly
-all of its content words; sentences that miss only a few words are listed for a person to judge. Documents go into a
+shown as supported counts as stated where what it cites has all its numbers and names and nearly all of its content
+words; sentences that miss only a few words are listed for a person to judge. Those that are quoted because nothing that
+the model wrote was supported are counted apart, and so is what the document that holds the answer states: a sentence
+from another document may be true and is no answer. Documents go into a
 throw-away collection of the configured database, as with `footnote eval answers`. Reads FOOTNOTE_TEST_DATA (default
 ../shared/data).
 """
@@ -38,7 +40,10 @@ _STEM = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """A sentence that a reader was shown as supported, and whether a document that holds the answer states it."""
+    """A sentence that a reader was shown as supported, and whether what it cites states it.
+
+    quoted: whether it is one of the sources' own; in_gold: whether a document that holds the answer states it.
+    """
 
     question: str
     sentence: str
@@ -46,6 +51,8 @@ class Judged:
     verdict: Verdict
     share: float
     missing: tuple[str, ...]
+    quoted: bool
+    in_gold: bool
 
 
 def judge(sentence: str, documents: Sequence[str]) -> tuple[Verdict, float, tuple[str, ...]]:
@@ -78,29 +85,31 @@ def judged_sentences(lines: Sequence[Mapping[str, Any]], answer_set: AnswerSet) 
         documents = [texts[name] for name in sorted(asked[line["question_id"]].documents) if name in texts]
         for sentence in line["sentences"]:
             if sentence["supported"]:
-                verdict, share, missing = judge(sentence["text"], documents)
+                quotes = tuple(line["quotes"][number] for number in sentence["citations"])
+                verdict, share, missing = judge(sentence["text"], [" ".join(quotes)])
                 yield Judged(
                     question=line["question"],
                     sentence=sentence["text"],
-                    quotes=tuple(line["quotes"][number] for number in sentence["citations"]),
+                    quotes=quotes,
                     verdict=verdict,
                     share=round(share, 2),
                     missing=missing,
+                    quoted=sentence["text"] in {" ".join(quote.split()) for quote in quotes},
+                    in_gold=judge(sentence["text"], documents)[0] == "stated",
                 )
 
 
 def report(lines: Sequence[Mapping[str, Any]], answer_set: AnswerSet) -> dict[str, Any]:
     """The figures, and the sentences to be read."""
     judged = list(judged_sentences(lines, answer_set))
-    stated = sum(each.verdict == "stated" for each in judged)
-    doubtful = [each for each in judged if each.verdict == "doubtful"]
+    worded = [each for each in judged if not each.quoted]
     shown = sum(any(sentence["supported"] for sentence in line["sentences"]) for line in lines)
     return {
         "questions": len(lines),
         "with a supported sentence": Share(successes=shown, trials=len(lines)).as_json(),
-        "supported sentences": len(judged),
-        "of these stated": Share(successes=stated, trials=len(judged)).as_json(),
-        "stated or doubtful": Share(successes=stated + len(doubtful), trials=len(judged)).as_json(),
+        "supported sentences": _stated(judged),
+        "of these in the model's words": _stated(worded),
+        "stated by the document that holds the answer": sum(each.in_gold for each in judged),
         "dropped sentences": sum(line["dropped"] for line in lines),
         "status": {
             status: sum(line["status"] == status for line in lines)
@@ -118,6 +127,16 @@ def report(lines: Sequence[Mapping[str, Any]], answer_set: AnswerSet) -> dict[st
             for each in judged
             if each.verdict != "stated"
         ],
+    }
+
+
+def _stated(judged: Sequence[Judged]) -> dict[str, Any]:
+    stated = sum(each.verdict == "stated" for each in judged)
+    doubtful = sum(each.verdict == "doubtful" for each in judged)
+    return {
+        "sentences": len(judged),
+        "stated": Share(successes=stated, trials=len(judged)).as_json(),
+        "stated or doubtful": Share(successes=stated + doubtful, trials=len(judged)).as_json(),
     }
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from generation.answering import UNREAD, answering_logit
 from generation.answers import AnswerPolicy, LookedAt
 from generation.facts import content_words
-from generation.sentences import Sentence, split_sentences
+from generation.sentences import Sentence, split_passage
 from retrieval.records import Hit, Passage, contextual_text
 from retrieval.reranking import PairScorer
 
@@ -162,7 +162,7 @@ def _lines(passage: Passage) -> Iterator[_Line]:
     titles = (passage.title, *passage.headings)
     lead: Sentence | None = None
     previous_end = 0
-    for sentence in split_sentences(passage.text):
+    for sentence in split_passage(passage.text):
         gap = passage.text[previous_end : sentence.start]
         if lead is not None and not _leads(lead, sentence, gap, direct=lead.end == previous_end):
             lead = None
@@ -172,7 +172,11 @@ def _lines(passage: Passage) -> Iterator[_Line]:
             continue
         if sentence.text.strip("#* ") not in titles:
             yield _Line(sentence=sentence, lead=lead.text if lead else "", heading=titles[-1] or titles[0])
-        if lead is None and (sentence.text.endswith((":", "：")) or _ROW.search(sentence.text)):
+        if (
+            lead is None
+            and not sentence.is_code
+            and (sentence.text.endswith((":", "：")) or _ROW.search(sentence.text))
+        ):
             lead = sentence
 
 

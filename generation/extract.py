@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 from generation.answers import AnswerPolicy, CheckedSentence, Citation
@@ -30,7 +31,13 @@ def extract(evidence: Sequence[Evidence], *, policy: AnswerPolicy) -> tuple[Chec
             break
         if not any(_same(passage, read, other, known) for _, other, known in chosen):
             chosen.append((rank, passage, read))
-    return tuple(_quoted(passage, read) for passage, read in _in_reading_order(chosen))
+    ordered = _in_reading_order(chosen)
+    # Code stands on lines of its own.
+    apart = [read.sentence.is_code for _, read in ordered]
+    return tuple(
+        _quoted(passage, read, separator="\n\n" if any(apart[max(0, n - 1) : n + 1]) else " ")
+        for n, (passage, read) in enumerate(ordered)
+    )
 
 
 def best_place(evidence: Sequence[Evidence]) -> Citation:
@@ -75,16 +82,22 @@ def _in_reading_order(
     return [(passage, read) for _, passage, read in ordered]
 
 
-def _quoted(passage: Passage, read: ReadSentence) -> CheckedSentence:
+def _quoted(passage: Passage, read: ReadSentence, *, separator: str) -> CheckedSentence:
     return CheckedSentence(
         text=_words(read),
         supported=True,
         support=1.0,  # it is its own source, word for word
         places=(Citation.of(passage, read.sentence.start, read.sentence.end),),
+        separator=separator,
     )
 
 
 def _words(read: ReadSentence) -> str:
-    """The sentence on one line, without the marks of a Markdown table, a link or strong emphasis."""
+    """The sentence on one line, without the marks of a Markdown table, a link or strong emphasis.
+
+    Code keeps its lines, between fences as Markdown has them.
+    """
+    if read.sentence.is_code:
+        return f"```\n{textwrap.dedent(read.sentence.text)}\n```"
     line = " ".join(read.sentence.text.split()).strip("| ")
     return _STRONG.sub(r"\1", _LINK.sub(r"\1", line))

@@ -2,7 +2,7 @@
 
 sentencex finds the boundaries of running text; this module adds what it does not know of: line breaks,
 list items and table rows end a sentence, hard-wrapped lines do not, and nothing longer than a reader
-would accept as "the place" is returned whole.
+would accept as "the place" is returned whole. In a document's text, code between fences is one piece.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ _TABLE_ROW = re.compile(r"\t|\s\|\s|^\s*\|")
 _ENDS_SENTENCE = tuple('.!?:;。！？：；…"”’)')
 _CLAUSE_END = re.compile(r"[;:,，；：、。](?=\s|[^\W\d_])")
 
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*(?P<language>[^\s`]*)[^\n`]*$", re.MULTILINE)
+_FEWEST_WORDS = 4
+"""Of a line that is more than a title."""
+
 _SHORTEST_WRAP = 40
 _LONGEST_WRAP = 130
 """Hard-wrapped lines are between these lengths: shorter lines are items, longer ones whole paragraphs."""
@@ -31,11 +35,15 @@ _LONGEST_WRAP = 130
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A sentence at its place: `text == whole[start:end]`, without outer white space or a list marker."""
+    """A sentence at its place: `text == whole[start:end]`, without outer white space or a list marker.
+
+    is_code: it is all the lines between two fences, which say what they say only together.
+    """
 
     start: int
     end: int
     text: str
+    is_code: bool = False
 
 
 def split_sentences(text: str, *, longest: int = LONGEST_SENTENCE) -> list[Sentence]:
@@ -47,6 +55,57 @@ def split_sentences(text: str, *, longest: int = LONGEST_SENTENCE) -> list[Sente
         for start, end in _cut(text, whole_start, whole_end, longest)
         if any(character.isalnum() for character in text[start:end])
     ]
+
+
+def split_passage(text: str) -> list[Sentence]:
+    """The sentences of a document's text, with fenced code as one of them each.
+
+    Code that is too long to be quoted is passed over where the text beside it says something.
+    """
+    pieces: list[Sentence] = []
+    passed_over = False
+    place = 0
+    for opening, closing in _fences(text):
+        pieces += _moved(split_sentences(text[place : opening.start()]), place)
+        place = closing.end()
+        code = _code(text, opening.end(), closing.start())
+        if code is not None:
+            pieces.append(code)
+        passed_over = passed_over or code is None
+    pieces += _moved(split_sentences(text[place:]), place)
+    if passed_over and not any(piece.is_code or _says_something(piece.text) for piece in pieces):
+        return split_sentences(text)
+    return pieces
+
+
+def _fences(text: str) -> list[tuple[re.Match[str], re.Match[str]]]:
+    """Pairs of lines with code between them; none where it is not clear which of them open and which close.
+
+    A passage may begin or end in the midst of code: only a fence that names a language surely opens.
+    """
+    marks = list(_FENCE.finditer(text))
+    if len(marks) % 2 and not (marks[0]["language"] and marks.pop()):
+        return []
+    pairs = list(zip(marks[::2], marks[1::2], strict=True))
+    return [] if any(closing["language"] for _, closing in pairs) else pairs
+
+
+def _code(text: str, start: int, end: int) -> Sentence | None:
+    """The lines of code between two places, without blank ones around; None where they are too long."""
+    code = text[start:end]
+    start += len(code) - len(code.lstrip("\r\n"))
+    end = start + len(text[start:end].rstrip())
+    if end - start > LONGEST_SENTENCE or not any(character.isalnum() for character in text[start:end]):
+        return None
+    return Sentence(start=start, end=end, text=text[start:end], is_code=True)
+
+
+def _says_something(text: str) -> bool:
+    return not text.startswith("#") and len(text.split()) >= _FEWEST_WORDS
+
+
+def _moved(sentences: list[Sentence], by: int) -> list[Sentence]:
+    return [Sentence(start=each.start + by, end=each.end + by, text=each.text) for each in sentences]
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

@@ -37,9 +37,8 @@ class SourceRecord:
 
     @property
     def spec(self) -> SourceSpec:
-        return SourceSpec(
-            kind=self.kind, location=Path(self.location), include=self.include, exclude=self.exclude
-        )
+        """What to open, but for how other machines are spoken to."""
+        return SourceSpec(kind=self.kind, location=self.location, include=self.include, exclude=self.exclude)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +57,9 @@ class KnownDocument:
 async def ensure_source(
     database: Database,
     collection: Collection,
-    location: Path,
+    location: Path | str,
     *,
+    kind: SourceKind = "folder",
     default_readers: Sequence[str],
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
@@ -67,7 +67,7 @@ async def ensure_source(
     metadata: Mapping[str, str] | None = None,
     taking_over: Sequence[tuple[UUID, str]] = (),
 ) -> SourceRecord:
-    """The source at an absolute path, made where it does not exist. None keeps what was set before.
+    """The source at an absolute path or an address, made where it does not exist. None keeps what was set before.
 
     `taking_over`: sources inside of it that end here, each with what goes before the paths of its documents, which
     become this source's. Raises `InvalidRequestError` for metadata that are none.
@@ -78,7 +78,7 @@ async def ensure_source(
             query("catalog.ensure_source"),
             {
                 "collection_id": collection.id,
-                "kind": "folder",
+                "kind": kind,
                 "location": str(location),
                 "include": None if include is None else list(include),
                 "exclude": None if exclude is None else list(exclude),
@@ -116,7 +116,8 @@ def source_record(row: Mapping[str, Any]) -> SourceRecord:
 class SourceState:
     """A source with its last and its next run.
 
-    upload_layer: which folder of its collection's uploads it is; None for other folders.
+    notify_url: where its runs are told. upload_layer: which folder of its collection's uploads it is; None for other
+        folders.
     """
 
     source: SourceRecord
@@ -128,6 +129,7 @@ class SourceState:
     last_finished: datetime | None
     last_report: Mapping[str, Any] | None
     last_error: str | None
+    notify_url: str | None = None
     upload_layer: int | None = None
 
 
@@ -148,6 +150,7 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
         last_finished=row["last_finished"],
         last_report=row["last_report"],
         last_error=row["last_error"],
+        notify_url=row["notify_url"],
         upload_layer=row["upload_layer"],
     )
 

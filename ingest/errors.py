@@ -47,6 +47,14 @@ class ParsersUnavailableError(IngestError):
 class FileTooLargeError(IngestError):
     """A file has more bytes than may be read."""
 
+    @classmethod
+    def beyond(cls, size_bytes: int, max_bytes: int) -> FileTooLargeError:
+        """A file has so many bytes, or more, and so many may be read."""
+        return cls(
+            f"it has {size_bytes:,} bytes or more; files of up to {max_bytes:,} are read. Raise that with "
+            "ingest.max_file_bytes (FOOTNOTE_INGEST__MAX_FILE_BYTES)"
+        )
+
 
 class FileUnreadableError(IngestError):
     """A file vanished, changed while it was read, or may not be opened."""

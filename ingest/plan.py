@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from ingest.catalog import KnownDocument
 from ingest.failures import KnownFailure
 from ingest.reports import Failed
-from ingest.sources import FoundFile, Listing, Skipped
+from ingest.sources import FoundFile, Listing, Skipped, Unlisted
 
 Recipe = Callable[[str], str | None]
 """How a file of this path is made into chunks (`ingest.pipeline.recipe`), None where no parser reads it."""
@@ -81,7 +81,6 @@ def plan_refresh(
             sorting.skipped.append(Skipped(path=found.path, reason=why_not(found.path)))
         else:
             _sort(sorting, found, made_by, known.get(found.path), (failures or {}).get(found.path))
-    closed = [entry.path for entry in listing.unlisted]
     return RefreshPlan(
         added=tuple(sorting.added),
         changed=tuple(sorting.changed),
@@ -91,7 +90,7 @@ def plan_refresh(
             for path, document in known.items()
             if path not in sorting.current
             and at_or_below(path, below)
-            and not any(at_or_below(path, folder) for folder in closed)
+            and not any(_may_hold(part, path) for part in listing.unlisted)
         ),
         skipped=tuple(sorting.skipped),
         unlisted=tuple(Failed(path=e.path, error=e.error, retryable=True) for e in listing.unlisted),
@@ -122,6 +121,11 @@ def _sort(
         sorting.changed.append((found, before))
 
 
+def _may_hold(part: Unlisted, path: str) -> bool:
+    """Whether a file may still lie in a part that could not be listed, or be it."""
+    return part.everything or at_or_below(path, part.path) or (part.stem and path.startswith(f"{part.path}."))
+
+
 def at_or_below(path: str, folder: str) -> bool:
     """Whether a relative path is a folder, or lies in it; all lie in the root, ""."""
     return not folder or path == folder or path.startswith(f"{folder}/")
@@ -137,7 +141,8 @@ def possible_moves(plan: RefreshPlan) -> Iterator[FoundFile]:
     for found in (*plan.added, *(found for found, _ in plan.changed)):
         files_by_size[found.size_bytes].append(found)
     for size, files in files_by_size.items():
-        if any(paths_by_size[size] - {found.path} for found in files):
+        # Files of an unknown size (0) are not all fetched for the sake of a name.
+        if size and any(paths_by_size[size] - {found.path} for found in files):
             yield from files
 
 

@@ -21,7 +21,6 @@ from ingest.catalog import (
     documents_with_other_metadata,
     finish_run,
     known_documents,
-    note_device,
     set_metadata,
     start_run,
 )
@@ -32,7 +31,6 @@ from ingest.errors import (
     NoTextError,
     ParseError,
     ParserStoppedError,
-    SourceUnavailableError,
 )
 from ingest.failures import TRIES_WHEN_STOPPED, KnownFailure, keep_failures, known_failures, record_failure
 from ingest.granting import grant
@@ -41,7 +39,8 @@ from ingest.patience import OUTAGES, Patience
 from ingest.pipeline import Pipeline
 from ingest.plan import Move, Recipe, RefreshPlan, WhyNot, plan_refresh
 from ingest.reports import Failed, Fate, Progress, RefreshReport
-from ingest.sources import FoundFile, Listing, Skipped, Source
+from ingest.sources import FoundFile, Skipped, Source
+from ingest.vanishing import check_mounted, check_removals
 from retrieval.database import Database
 from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
 from retrieval.publishing import DocumentChangedError
@@ -52,6 +51,8 @@ from retrieval.upkeep import keep_up
 # A file may be written to between listing and reading; one that is so again and again is left to the next run.
 _ATTEMPTS = 3
 _DOCUMENTS_A_STATEMENT = 1_000
+# What a file is reckoned with of which its source does not say how large it is.
+_UNKNOWN_BYTES = 32 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,23 +93,11 @@ async def plan_source(
     known = {**(adopted or {}), **await known_documents(database, record.id)}
     failures = {} if retry_failed else await known_failures(database, record.id)
     listing = await asyncio.to_thread(source.discover, below=below)
-    await _check_mounted(database, record, listing, known=len(known))
+    await check_mounted(database, record, listing, known=len(known))
     plan = plan_refresh(listing, known, recipe=recipe, why_not=why_not, failures=failures, below=below)
-    return await asyncio.to_thread(find_moves, source, plan, max_bytes=max_file_bytes)
-
-
-async def _check_mounted(database: Database, record: SourceRecord, listing: Listing, *, known: int) -> None:
-    """Refuse to conclude from an empty mount point that all files were deleted."""
-    if listing.device is None or listing.device == record.device:
-        return
-    if known and record.device is not None and listing.is_bare:
-        raise SourceUnavailableError(
-            f"'{record.location}' is empty and lies on another file system than before: it looks like a mount point "
-            f"whose mount is away. Its {known:,} documents stay as they are. Mount it, or remove the source "
-            f"(footnote sources remove {record.id}) if they should go."
-        )
-    if listing.files:
-        await note_device(database, record.id, listing.device)
+    plan = await asyncio.to_thread(find_moves, source, plan, max_bytes=max_file_bytes)
+    check_removals(record, listing, plan, known=len(known))
+    return plan
 
 
 async def refresh_source(
@@ -268,7 +257,7 @@ class _Run:
     async def _index_all(self, work: Iterator[tuple[FoundFile, KnownDocument | None]]) -> None:
         async def take_next() -> None:
             for found, known in work:
-                async with self.budget.spend(found.size_bytes):
+                async with self.budget.spend(found.size_bytes or _UNKNOWN_BYTES):
                     await self._index_one(found, known)
 
         try:

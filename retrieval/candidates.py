@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ async def find_candidates(
     store: VectorStore,
     index: Index,
     text: str,
-    vector: NDArray[np.float32],
+    vector: Awaitable[NDArray[np.float32]],
     *,
     limit: int,
     selection: Selection,
@@ -48,6 +48,7 @@ async def find_candidates(
 ) -> Candidates:
     """The `limit` best of either list for a text and its vector, all of which the selection holds.
 
+    The vector may still be in the making, by the processor, while the database looks for words.
     A former index has no vectors of what was published after it: what words find of that gets a guessed cosine.
     """
     asked = await read_question(connection, collection_id=index.collection_id, question=text, policy=policy)
@@ -56,19 +57,20 @@ async def find_candidates(
     is_partial = selection.scope.principals is not None and visible < asked.chunks
     if is_partial and visible <= policy.scan_below:
         asked = await weigh_among(connection, asked, selection=selection, policy=policy)
-    with stages.stage("dense"):
-        nearest = await store.nearest(
-            index, vector, limit=limit, selection=selection, visible=visible, connection=connection
-        )
-    dense = dict(nearest)
     with stages.stage("lexical"):
         lexical = await best_by_words(
             connection, store, index, asked, selection=selection, visible=visible, limit=limit, policy=policy
         )
     if is_partial and visible > policy.scan_below:
         asked = await without_unseen(connection, asked, list(lexical), policy=policy)
+    embedded = await vector
+    with stages.stage("dense"):
+        nearest = await store.nearest(
+            index, embedded, limit=limit, selection=selection, visible=visible, connection=connection
+        )
+    dense = dict(nearest)
     cosines = await store.cosines(
-        index, vector, [i for i in lexical if i not in dense], connection=connection
+        index, embedded, [i for i in lexical if i not in dense], connection=connection
     )
     bm25 = await lexical_scores(connection, asked, [i for i in dense if i not in lexical])
     return Candidates(

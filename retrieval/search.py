@@ -1,6 +1,6 @@
 """Search: a question becomes the best passages, each with the scores that put it there.
 
-    embed → candidates with both scores → fuse, lean, fuse → passages without copies → (rerank) → turns, neighbours
+    embed, find words → candidates with both scores → fuse, lean, fuse → without copies → (rerank) → turns, neighbours
 
 Everything is read in one snapshot of Postgres, so that a search sees one state of the index throughout. A question in
 other words (`SearchQueries`) is searched for once for each of its texts, and the lists are united.
@@ -9,9 +9,9 @@ other words (`SearchQueries`) is searched for once for each of its texts, and th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,17 @@ class _Ranking:
     bm25: dict[int, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    """One of the vectors that are in the making, to be awaited where it is needed."""
+
+    embedding: asyncio.Task[list[NDArray[np.float32]]]
+    at: int
+
+    def __await__(self) -> Generator[Any, None, NDArray[np.float32]]:
+        return (yield from self.embedding)[self.at]
+
+
 class Searcher:
     """Searches collections of one database with one embedder, one store and, where given, one reranker."""
 
@@ -143,10 +154,13 @@ class Searcher:
         queries = SearchQueries.of(check_question(question)) if isinstance(question, str) else question
         wanted = self._policy.passages if passages is None else passages
         selection = Selection(scope=scope, filters=filters)
-        with self._stages.stage("embed"):
-            vectors = await self._embed(queries)
-        with self._stages.stage("search"):
-            hits = await self._find(collection, queries, vectors, k, selection, wanted)
+        embedding = asyncio.create_task(self._embed(queries))
+        try:
+            with self._stages.stage("search"):
+                hits = await self._find(collection, queries, embedding, k, selection, wanted)
+        finally:
+            embedding.cancel()
+            await asyncio.gather(embedding, return_exceptions=True)
         if self._reranker is not None and hits:
             with self._stages.stage("rerank"):
                 hits = await rerank(hits, queries.question, scorer=self._reranker, policy=self._policy.rerank)
@@ -158,7 +172,7 @@ class Searcher:
         self,
         collection: Collection,
         queries: SearchQueries,
-        vectors: Sequence[NDArray[np.float32]],
+        embedding: asyncio.Task[list[NDArray[np.float32]]],
         k: int,
         selection: Selection,
         wanted: PassagePolicy,
@@ -168,23 +182,24 @@ class Searcher:
             index = await index_for_search(connection, collection, self._embedder.identity, self._store)
             if index is None:
                 return []
-            ranking = await self._rank(connection, index, queries, vectors, k, selection)
+            ranking = await self._rank(connection, index, queries, embedding, k, selection)
             return await self._distinct(connection, index, ranking, k, selection, wanted)
 
     async def _embed(self, queries: SearchQueries) -> list[NDArray[np.float32]]:
         """A vector for each text that is searched for."""
-        vectors = [await self._query_embedder.embed_query(text) for text in queries.texts]
-        if queries.hypothetical:
-            made_up = [*await self._query_embedder.embed_documents(queries.hypothetical)]
-            vectors = [hypothetical_vector(vector, made_up) for vector in vectors]
-        return vectors
+        with self._stages.stage("embed"):
+            vectors = [await self._query_embedder.embed_query(text) for text in queries.texts]
+            if queries.hypothetical:
+                made_up = [*await self._query_embedder.embed_documents(queries.hypothetical)]
+                vectors = [hypothetical_vector(vector, made_up) for vector in vectors]
+            return vectors
 
     async def _rank(
         self,
         connection: Connection,
         index: Index,
         queries: SearchQueries,
-        vectors: Sequence[NDArray[np.float32]],
+        embedding: asyncio.Task[list[NDArray[np.float32]]],
         k: int,
         selection: Selection,
     ) -> _Ranking:
@@ -196,13 +211,13 @@ class Searcher:
                 self._store,
                 index,
                 text,
-                vector,
+                _Vector(embedding, at),
                 limit=limit,
                 selection=selection,
                 policy=self._policy.bm25,
                 stages=self._stages,
             )
-            for text, vector in zip(queries.texts, vectors, strict=True)
+            for at, text in enumerate(queries.texts)
         ]
         rankings = [
             await order_candidates(

@@ -12,6 +12,7 @@ from service.sections import (
     ModelSettings,
     QueriesSettings,
     RerankerSettings,
+    S3Settings,
     StoreSettings,
 )
 
@@ -50,6 +51,16 @@ def check_rewriting(queries: QueriesSettings, llm: LlmSettings) -> None:
         raise ConfigurationError(
             f"queries.rewrite (FOOTNOTE_QUERIES__REWRITE) is {queries.rewrite}, which takes a language model, "
             "but llm.base_url (FOOTNOTE_LLM__BASE_URL) is not set. Set it, or leave queries.rewrite off."
+        )
+
+
+def check_buckets(s3: S3Settings) -> None:
+    """Raise `ConfigurationError` where a bucket's key is given by halves."""
+    if (s3.access_key_id is None) != (s3.secret_access_key is None):
+        lacking = "secret_access_key" if s3.secret_access_key is None else "access_key_id"
+        raise ConfigurationError(
+            f"s3.{lacking} (FOOTNOTE_S3__{lacking.upper()}) is not set. A key has two halves, access_key_id and "
+            "secret_access_key. Set it, or leave both out: AWS_* of the environment count then."
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from ingest.catalog import SourceState, ensure_source, find_source
+from ingest.catalog import SourceRecord, SourceState, ensure_source, find_source
 from retrieval.collections import find_collection
 from retrieval.database import Database, query
 from retrieval.documents import find_document
@@ -52,7 +52,7 @@ async def delete_document(
         await erase(database, store, document)
     finally:
         await store.close()
-    there = await asyncio.to_thread(_exists, Path(state.source.location), document.path)
+    there = await asyncio.to_thread(_exists, state.source, document.path)
     return Deleted(document=document, location=state.source.location, comes_back=there and not keep_out)
 
 
@@ -86,7 +86,8 @@ async def _exclude(database: Database, state: SourceState, document: Document) -
     await ensure_source(
         database,
         await find_collection(database, document.collection),
-        Path(state.source.location),
+        state.source.location,
+        kind=state.source.kind,
         default_readers=state.source.readers,
         exclude=[*state.source.exclude, _pattern(document.path)],
     )
@@ -97,6 +98,10 @@ def _pattern(path: str) -> str:
     return "/" + re.sub(r"([\\*?\[\]!# ])", r"\\\1", path)
 
 
-def _exists(location: Path, path: str) -> bool:
-    """Whether the file is there; for a source that is one file, the path is that file's name."""
+def _exists(source: SourceRecord, path: str) -> bool:
+    """Whether the file is there; for a source that is one file, the path is that file's name. On another machine it
+    counts as there until a refresh finds otherwise."""
+    if source.kind != "folder":
+        return True
+    location = Path(source.location)
     return (location if location.is_file() else location / path).exists()

@@ -33,7 +33,7 @@ from service.ailments import AILMENTS
 from service.ingestion import refresh_registered
 from service.intake import Intake
 from service.settings import Settings
-from service.specs import chunk_policy
+from service.specs import chunk_policy, source_spec
 
 _DRIFT = frozenset({"file_new", "file_changed", "file_gone"})
 
@@ -205,7 +205,7 @@ async def _check_source(
 ) -> FileState:
     return await check_files(
         database,
-        load_source(state.source.spec),
+        load_source(source_spec(state.source, settings)),
         state.source,
         state.collection,
         recipe=made_by,

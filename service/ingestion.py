@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from ingest.catalog import SourceRecord, SourceState, known_documents, list_sources, remove_source
 from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
@@ -26,25 +25,26 @@ from retrieval.indexes import active_index
 from retrieval.removing import purge_revisions, remove_document
 from service.intake import Intake
 from service.parsing import parser_policy
+from service.places import Place
 from service.settings import Settings
-from service.specs import chunk_policy
+from service.specs import chunk_policy, source_spec
 from service.targets import SourceRules, find_or_register, find_planned
 
 
 async def ingest_path(
     intake: Intake,
     pool: ParserPool,
-    path: Path,
+    place: Place,
     *,
     collection: str,
     rules: SourceRules,
     progress: Progress,
     retry_failed: bool = False,
 ) -> RefreshReport:
-    """Make the index equal to a folder or file. Raises `SourceUnavailableError`, `InvalidRequestError`."""
+    """Make the index equal to a place. Raises `SourceUnavailableError`, `InvalidRequestError`."""
     patience = refresh_policy(intake.settings).patience
     target = await patience.wait_out(
-        lambda: find_or_register(intake, path, collection=collection, rules=rules)
+        lambda: find_or_register(intake, place, collection=collection, rules=rules)
     )
     return await refresh_registered(
         intake,
@@ -72,7 +72,7 @@ async def refresh_registered(
     pipeline = await policy.patience.wait_out(lambda: intake.pipeline(collection, pool))
     report = await refresh_source(
         pipeline,
-        load_source(source.spec),
+        load_source(source_spec(source, intake.settings)),
         source,
         progress=progress,
         policy=policy,
@@ -85,20 +85,20 @@ async def refresh_registered(
 
 
 async def plan_path(
-    database: Database, settings: Settings, path: Path, *, collection: str, rules: SourceRules
+    database: Database, settings: Settings, place: Place, *, collection: str, rules: SourceRules
 ) -> RefreshReport:
     """What `ingest_path` would do, without doing it or writing anything down.
 
     Content is compared, so a touched file counts as unchanged. Needs neither models nor parsers.
     """
-    target, adopted = await find_planned(database, settings, path, collection=collection, rules=rules)
+    target, adopted = await find_planned(database, settings, place, collection=collection, rules=rules)
     parsers = await asyncio.to_thread(parser_policy, settings.parsing)
     chunking = chunk_policy(settings)
 
     def made_by(name: str) -> str | None:
         return recipe(name, parsers, chunking)
 
-    source = load_source(target.source.spec)
+    source = load_source(source_spec(target.source, settings))
     max_file_bytes = settings.ingest.max_file_bytes
     plan = await plan_source(
         database,

@@ -153,10 +153,15 @@ async def find_job(database: Database, job_id: UUID, *, owner_id: UUID, scope: S
         raise NotFoundError(f"there is no job {job_id}.")
     job = _job(row)
     if job.erased_because is not None and job.state != "cancelled":
-        raise JobGoneError(f"job {job_id} is gone: {_GONE[job.erased_because]}")
+        raise _gone(job_id, job.erased_because)
     if job.answer is not None and not await may_see(database, job.answer, scope):
-        raise JobGoneError(f"the answer of job {job_id} is not shown: {_GONE['document']}")
+        # In the words of a document that was deleted: which of the two it is, is not told.
+        raise _gone(job_id, "document")
     return job
+
+
+def _gone(job_id: UUID, why: str) -> JobGoneError:
+    return JobGoneError(f"job {job_id} is gone: {_GONE[why]}")
 
 
 async def job_as_told(database: Database, job_id: UUID) -> Job:
@@ -171,9 +176,11 @@ async def job_as_told(database: Database, job_id: UUID) -> Job:
         return job
     owner = await owner_now(database, job.owner_id, row["owner"])
     if owner is None:
-        return _job({**row, "answer": None}, withheld="the key that asked is no longer in force.")
+        return _job(
+            {**row, "request": None, "answer": None}, withheld="the key that asked is no longer in force."
+        )
     if not await may_see(database, job.answer, owner.scope):
-        return _job({**row, "answer": None}, withheld=_GONE["document"])
+        return _job({**row, "request": None, "answer": None}, withheld=_GONE["document"])
     return job
 
 

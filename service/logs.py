@@ -23,6 +23,7 @@ _FIELDS = ("method", "route", "status", "milliseconds", "reason", "key", "peer",
 
 
 _QUIETER = (
+    "botocore",
     "uvicorn.error",
     "httpx",
     "httpx2",

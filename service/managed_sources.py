@@ -1,4 +1,4 @@
-"""Sources as admins see to them over HTTP: only folders that the settings allow, and one refresh at a time."""
+"""Sources as admins see to them over HTTP: only places that the settings allow, and one refresh at a time."""
 
 from __future__ import annotations
 
@@ -18,40 +18,46 @@ from ingest.catalog import (
     want_refresh,
 )
 from ingest.errors import SourceUnavailableError
-from ingest.sources import SourceSpec, load_source
+from ingest.sources.patterns import Patterns
 from retrieval.collections import find_collection
 from retrieval.database import Database, query
 from retrieval.documents import seen_by
-from retrieval.errors import InvalidRequestError, NotFoundError
+from retrieval.errors import ExtraMissingError, InvalidRequestError, NotFoundError
 from retrieval.records import Scope
 from service.collections import AlreadyThereError, StillInUseError
 from service.ingestion import forget_source
 from service.intake import Intake
+from service.places import Place, Remote, read_place
 from service.schedule import next_due
 from service.settings import Settings
 from service.targets import SourceRules, register_source
 from service.uploads import uploads_folder
+from service.webhooks.delivering import subscribe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDraft:
-    """A folder that is to be a source. `readers` None: as the settings say."""
+    """A place that is to be a source. `readers` None: as the settings say; `notify_url` was checked."""
 
-    location: Path
+    location: Place
     collection: str
     schedule: str | None
     include: Sequence[str] | None
     exclude: Sequence[str] | None
     readers: Sequence[str] | None
     metadata: Mapping[str, str] | None
+    notify_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChanges:
-    """What is to be another way with a source; None keeps it. `schedule` counts where `reschedule` says so."""
+    """What is to be another way with a source; None keeps it. `schedule` counts where `reschedule` says so, and
+    `notify_url`, which was checked, where `resubscribe` does."""
 
     reschedule: bool = False
     schedule: str | None = None
+    resubscribe: bool = False
+    notify_url: str | None = None
     include: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     readers: Sequence[str] | None = None
@@ -89,7 +95,7 @@ def _unknown(source_id: UUID) -> NotFoundError:
 
 
 async def add_source(intake: Intake, draft: SourceDraft, *, scope: Scope) -> UUID:
-    """Make a folder a source, due at once where it has a schedule.
+    """Make a place a source, due at once where it has a schedule.
 
     Raises `InvalidRequestError`, `AlreadyThereError`.
     """
@@ -109,15 +115,35 @@ async def add_source(intake: Intake, draft: SourceDraft, *, scope: Scope) -> UUI
     )
     try:
         source = await register_source(intake, location, collection=draft.collection, rules=rules)
-    except SourceUnavailableError as exc:
+    except (SourceUnavailableError, ExtraMissingError) as exc:
         raise InvalidRequestError(str(exc)) from exc
     due = None if draft.schedule is None else datetime.now(UTC)
     await set_schedule(intake.database, source.id, schedule=draft.schedule, next_due=due)
+    if draft.notify_url is not None:
+        await subscribe(intake.database, source.id, draft.notify_url)
     return source.id
 
 
-def _allowed(location: Path, settings: Settings) -> Path:
-    """Where a path leads, links followed, if sources may be added there over HTTP."""
+def _allowed(place: Place, settings: Settings) -> Place:
+    """A place, or where a path leads, links followed, if sources may be added there over HTTP."""
+    return (
+        _allowed_address(place, settings) if isinstance(place, Remote) else _allowed_folder(place, settings)
+    )
+
+
+def _allowed_address(place: Remote, settings: Settings) -> Remote:
+    for written in settings.sources.allowed_urls:
+        allowed = read_place(written)
+        if isinstance(allowed, Remote) and allowed.covers(place):
+            return place
+    raise InvalidRequestError(
+        "the address is not at or below one of those that may be added over HTTP, which the setting "
+        "sources.allowed_urls (FOOTNOTE_SOURCES__ALLOWED_URLS) names. An operator can add it with: "
+        "footnote sources add URL"
+    )
+
+
+def _allowed_folder(location: Path, settings: Settings) -> Path:
     roots = [root.resolve() for root in settings.sources.allowed_roots]
     if not roots:
         raise InvalidRequestError(
@@ -143,27 +169,24 @@ async def change_source(database: Database, state: SourceState, changes: SourceC
     """Change a source; what reaches its documents does so when it is refreshed next. Raises `InvalidRequestError`."""
     source = state.source
     if state.upload_layer is not None and changes != SourceChanges(
-        reschedule=changes.reschedule, schedule=changes.schedule
+        reschedule=changes.reschedule,
+        schedule=changes.schedule,
+        resubscribe=changes.resubscribe,
+        notify_url=changes.notify_url,
     ):
         raise InvalidRequestError(
-            "of the folder of a collection's uploads only the schedule can be changed. What is said of its documents "
-            "is said of each: PATCH /v1/documents/{id}."
+            "of the folder of a collection's uploads only schedule and notify_url can be changed. What is said of its "
+            "documents is said of each: PATCH /v1/documents/{id}."
         )
     due = None
     if changes.schedule is not None:
         due = next_due(changes.schedule, after=datetime.now(UTC))
-    load_source(  # refuses a pattern that is none
-        SourceSpec(
-            kind=source.kind,
-            location=Path(source.location),
-            include=changes.include or (),
-            exclude=changes.exclude or (),
-        )
-    )
+    Patterns(include=changes.include or (), exclude=changes.exclude or ())  # refuses one that is none
     await ensure_source(
         database,
         await find_collection(database, state.collection),
-        Path(source.location),
+        source.location,
+        kind=source.kind,
         default_readers=source.readers,
         include=changes.include,
         exclude=changes.exclude,
@@ -172,6 +195,8 @@ async def change_source(database: Database, state: SourceState, changes: SourceC
     )
     if changes.reschedule:
         await set_schedule(database, source.id, schedule=changes.schedule, next_due=due)
+    if changes.resubscribe:
+        await subscribe(database, source.id, changes.notify_url)
 
 
 async def take_away(intake: Intake, state: SourceState) -> None:

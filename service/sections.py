@@ -46,6 +46,8 @@ SigningAlgorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+PublicAddress = Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+Location = Annotated[str, Field(pattern=r"^(https?|s3)://[^\s/]")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -259,6 +261,12 @@ class LimitsSettings(Section):
     )
 
 
+class ServeSettings(Section):
+    """How the service is reached. `public_url`: where links begin that callers are given; else where they called."""
+
+    public_url: PublicAddress | None = None
+
+
 class OverloadSettings(Section):
     """How much one process takes on at a time, and how long it may take. `stop_delay_s`: how long `serve` still takes
     requests after it was told to stop, while it already says that it is not ready."""
@@ -278,9 +286,35 @@ class UploadsSettings(Section):
 
 
 class SourcesSettings(Section):
-    """Folders that may be made sources over HTTP: those at and below `allowed_roots`, and no others."""
+    """What may be made a source over HTTP: folders at and below `allowed_roots`, addresses at and below `allowed_urls`,
+    and no others. The rest are bounds of what is fetched from other machines (docs/sources.md)."""
 
     allowed_roots: Annotated[tuple[Folder, ...], NoDecode, BeforeValidator(_split)] = ()
+    allowed_urls: Annotated[tuple[Location, ...], NoDecode, BeforeValidator(_split)] = ()
+    allow_networks: Networks = ()
+    plain_http: bool = False
+    robots: bool = True
+    user_agent: Annotated[str, Field(pattern=r"^[!-~]([ -~]*[!-~])?$", max_length=200)] = "Footnote"
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 20.0
+    total_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    requests_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    max_files: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    max_list_bytes: Annotated[int, Field(ge=1024)] = 50 * 1024**2
+    max_removed_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class S3Settings(Section):
+    """Where buckets are and who asks for them. Without `access_key_id` the key is looked for where AWS's own tools
+    look; `anonymous` signs nothing."""
+
+    endpoint: WebAddress | None = None
+    region: Annotated[str, Field(pattern=r"^[a-zA-Z0-9-]+$")] | None = None
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
+    session_token: SecretStr | None = None
+    anonymous: bool = False
+    path_style: bool = False
 
 
 class WorkerSettings(Section):

@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from retrieval.errors import ConfigurationError
 from service.contradictions import (
+    check_buckets,
     check_chunking,
     check_issuer,
     check_language_models,
@@ -53,7 +54,9 @@ from service.sections import (
     ParsingSettings,
     QueriesSettings,
     RerankerSettings,
+    S3Settings,
     SearchSettings,
+    ServeSettings,
     SourcesSettings,
     StoreSettings,
     SupportSettings,
@@ -101,10 +104,12 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     uploads: UploadsSettings = UploadsSettings()
     sources: SourcesSettings = SourcesSettings()
+    s3: S3Settings = S3Settings()
     worker: WorkerSettings = WorkerSettings()
     jobs: JobsSettings = JobsSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     limits: LimitsSettings = LimitsSettings()
+    serve: ServeSettings = ServeSettings()
     overload: OverloadSettings = OverloadSettings()
 
     @classmethod
@@ -207,6 +212,7 @@ def _check_together(settings: Settings) -> None:
     check_language_models(settings.llm)
     check_rewriting(settings.queries, settings.llm)
     check_issuer(settings.auth)
+    check_buckets(settings.s3)
     check_words(settings.store)
     check_prices(settings.limits, settings.llm)
     check_chunking(settings.chunking)
@@ -271,4 +277,6 @@ def _reason(error: Any) -> str:
         return str(error["msg"])
     if "readers" in error["loc"]:
         return "a reader is written user:NAME, group:NAME or public"
+    if "public_url" in error["loc"]:
+        return "it has to be an address as in https://footnote.example.com or https://example.com/footnote"
     return "it has to be an address that begins with http:// or https://"

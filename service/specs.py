@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from generation.answers import AnswerPolicy
 from generation.llms import LLMSpec
 from generation.rewriting import RewritePolicy
+from ingest.catalog import SourceRecord
 from ingest.chunking import ChunkPolicy
+from ingest.fetching.addresses import AddressPolicy
+from ingest.fetching.policies import BucketAccess, FetchPolicy
+from ingest.sources import SourceSpec
 from retrieval.embedders import EmbedderSpec
 from retrieval.passages import PassagePolicy
 from retrieval.rerankers import RerankerSpec
@@ -45,6 +52,48 @@ def chunk_policy(settings: Settings) -> ChunkPolicy:
     return ChunkPolicy(
         method=chosen.method, max_tokens=chosen.max_tokens, overlap_tokens=chosen.overlap_tokens
     )
+
+
+def source_spec(record: SourceRecord, settings: Settings) -> SourceSpec:
+    """How a source is opened under these settings."""
+    return replace(record.spec, fetching=fetch_policy(settings), buckets=bucket_access(settings))
+
+
+def fetch_policy(settings: Settings) -> FetchPolicy:
+    """The bounds of what is fetched from other machines under these settings."""
+    chosen = settings.sources
+    return FetchPolicy(
+        addresses=AddressPolicy(
+            allowed=chosen.allow_networks, setting="sources.allow_networks", plain_http=chosen.plain_http
+        ),
+        user_agent=chosen.user_agent,
+        timeout_s=chosen.timeout_s,
+        total_timeout_s=chosen.total_timeout_s,
+        max_redirects=chosen.max_redirects,
+        at_once=chosen.requests_at_once,
+        robots=chosen.robots,
+        max_files=chosen.max_files,
+        max_list_bytes=chosen.max_list_bytes,
+        max_removed_share=chosen.max_removed_share,
+    )
+
+
+def bucket_access(settings: Settings) -> BucketAccess:
+    """Where buckets are under these settings, and who asks for them."""
+    chosen = settings.s3
+    return BucketAccess(
+        endpoint=chosen.endpoint,
+        region=chosen.region,
+        access_key_id=_revealed(chosen.access_key_id),
+        secret_access_key=_revealed(chosen.secret_access_key),
+        session_token=_revealed(chosen.session_token),
+        anonymous=chosen.anonymous,
+        path_style=chosen.path_style,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def embedder_spec(settings: Settings, report: Report, *, deferred: bool = False) -> EmbedderSpec:
@@ -154,7 +203,7 @@ def store_spec(settings: Settings) -> StoreSpec:
     return StoreSpec(
         kind=chosen.kind,
         url=chosen.url,
-        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        api_key=_revealed(chosen.api_key),
         path=settings.home / "qdrant" if chosen.url is None else None,
         words=chosen.words,
     )
@@ -173,7 +222,7 @@ def _llm_spec(chosen: ModelSettings, *, fallback: int) -> LLMSpec:
         kind=chosen.kind,
         base_url=chosen.base_url or "",
         model=chosen.model or "",
-        api_key=None if chosen.api_key is None else chosen.api_key.get_secret_value(),
+        api_key=_revealed(chosen.api_key),
         region=chosen.region,
         project=chosen.project,
         location=chosen.location,

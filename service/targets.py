@@ -1,6 +1,7 @@
-"""Which source a path stands for.
+"""Which source a place stands for.
 
-A path is a source of its own, a part of one that is registered, or a folder around some: those it takes over.
+A path is a source of its own, a part of one that is registered, or a folder around some: those it takes over. A
+bucket's prefix, or a list on the web, is a source of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from retrieval.collections import check_collection_name, ensure_collection
 from retrieval.database import Database
 from retrieval.errors import InvalidRequestError
 from service.intake import Intake
+from service.places import Place, Remote
 from service.settings import Settings
 
 _NOT_REGISTERED = 0
@@ -55,39 +57,42 @@ class Target:
     within: tuple[SourceState, ...] = ()
 
 
-async def register_source(intake: Intake, path: Path, *, collection: str, rules: SourceRules) -> SourceRecord:
-    """Register a folder as a source, without reading it yet. Raises `SourceUnavailableError`, `InvalidRequestError`."""
-    target = await find_or_register(intake, path, collection=collection, rules=rules)
+async def register_source(
+    intake: Intake, place: Place, *, collection: str, rules: SourceRules
+) -> SourceRecord:
+    """Register a place as a source, without reading it yet. Raises `SourceUnavailableError`, `InvalidRequestError`."""
+    target = await find_or_register(intake, place, collection=collection, rules=rules)
     if target.below:
         raise InvalidRequestError(
-            f"'{path}' lies inside the source '{target.source.location}', which brings its files in already."
+            f"'{place}' lies inside the source '{target.source.location}', which brings its files in already."
         )
     return target.source
 
 
-async def find_or_register(intake: Intake, path: Path, *, collection: str, rules: SourceRules) -> Target:
-    """The source that a path stands for, registered where it is new. Raises `InvalidRequestError`, and
+async def find_or_register(intake: Intake, place: Place, *, collection: str, rules: SourceRules) -> Target:
+    """The source that a place stands for, registered where it is new. Raises `InvalidRequestError`, and
     `SourceUnavailableError` where nothing is there."""
     database, settings = intake.database, intake.settings
-    known = await _find(database, settings, path, collection=collection, rules=rules)
+    known = await _find(database, settings, place, collection=collection, rules=rules)
     if known.below:
         return known
-    location = _absolute(path)
+    location = known.source.location
     is_registered = known.source.collection_id != _NOT_REGISTERED
-    if not is_registered and not await asyncio.to_thread(location.exists):
-        raise _missing(path)
+    if isinstance(place, Path) and not is_registered and not await asyncio.to_thread(Path(location).exists):
+        raise _missing(place)
     load_source(_with_rules(known.source, rules).spec)  # refuses a pattern that is none
     source = await ensure_source(
         database,
         await ensure_collection(database, collection),
         location,
+        kind=known.source.kind,
         include=rules.include,
         exclude=rules.exclude,
         readers=rules.readers,
         metadata=rules.metadata,
         default_readers=settings.ingest.readers,
         taking_over=[
-            (inner.source.id, await asyncio.to_thread(_prefix, inner.source, location))
+            (inner.source.id, await asyncio.to_thread(_prefix, inner.source, Path(location)))
             for inner in known.within
         ],
     )
@@ -95,13 +100,13 @@ async def find_or_register(intake: Intake, path: Path, *, collection: str, rules
 
 
 async def find_planned(
-    database: Database, settings: Settings, path: Path, *, collection: str, rules: SourceRules
+    database: Database, settings: Settings, place: Place, *, collection: str, rules: SourceRules
 ) -> tuple[Target, dict[str, KnownDocument]]:
-    """The source that a path would stand for, and the documents of others that it would take over, by new path."""
-    target = await _find(database, settings, path, collection=collection, rules=rules)
+    """The source that a place would stand for, and the documents of others that it would take over, by new path."""
+    target = await _find(database, settings, place, collection=collection, rules=rules)
     adopted: dict[str, KnownDocument] = {}
     for inner in target.within:
-        below = await asyncio.to_thread(_prefix, inner.source, _absolute(path))
+        below = await asyncio.to_thread(_prefix, inner.source, Path(target.source.location))
         for document in (await known_documents(database, inner.source.id)).values():
             adopted[below + document.path] = replace(document, path=below + document.path)
     if not target.below:
@@ -110,17 +115,22 @@ async def find_planned(
 
 
 async def _find(
-    database: Database, settings: Settings, path: Path, *, collection: str, rules: SourceRules
+    database: Database, settings: Settings, place: Place, *, collection: str, rules: SourceRules
 ) -> Target:
-    """The registered source that a path is, or lies inside of; else one that is not registered yet.
+    """The registered source that a place is, or lies inside of; else one that is not registered yet.
 
     Two sources that overlap would bring the same file in twice, and answers would cite it twice. A folder takes over
     the sources inside of it, unless they have rules of their own.
     """
     check_collection_name(collection)
-    location = _absolute(path)
+    states = await list_sources(database, collection=collection)
+    if isinstance(place, Remote):
+        return Target(source=_find_remote(states, place, rules, settings))
+    location = _absolute(place)
     within = []
-    for state in await list_sources(database, collection=collection):
+    for state in states:
+        if state.source.kind != "folder":
+            continue
         known = Path(state.source.location)
         if location == known:
             return Target(source=state.source)
@@ -133,10 +143,30 @@ async def _find(
             return Target(source=state.source, below=location.relative_to(known).as_posix())
         if known.is_relative_to(location):
             within.append(state)
-    fresh = _unregistered(path, rules, settings)
+    fresh = _unregistered(location, rules, settings)
     for state in within:
         _check_can_be_taken_over(state, fresh, collection)
     return Target(source=fresh, within=tuple(within))
+
+
+def _find_remote(
+    states: Sequence[SourceState], place: Remote, rules: SourceRules, settings: Settings
+) -> SourceRecord:
+    """The registered source at an address, else one that is not registered yet."""
+    for state in states:
+        source = state.source
+        if source.kind != place.kind:
+            continue
+        if source.location == place.location:
+            return source
+        known = Remote(kind=place.kind, location=source.location)
+        if place.kind == "s3" and (known.covers(place) or place.covers(known)):
+            raise InvalidRequestError(
+                f"'{place}' overlaps the source '{known}' of collection '{state.collection}': files of both would be "
+                f"taken in twice. Remove that one first (footnote sources remove {source.id}) or use another "
+                "collection (--collection)."
+            )
+    return _unregistered(place, rules, settings)
 
 
 def _check_can_be_taken_over(inner: SourceState, outer: SourceRecord, collection: str) -> None:
@@ -183,12 +213,12 @@ def _absolute(path: Path) -> Path:
     return location
 
 
-def _unregistered(path: Path, rules: SourceRules, settings: Settings) -> SourceRecord:
+def _unregistered(place: Place, rules: SourceRules, settings: Settings) -> SourceRecord:
     return SourceRecord(
         id=uuid4(),
         collection_id=_NOT_REGISTERED,
-        kind="folder",
-        location=str(_absolute(path)),
+        kind=place.kind if isinstance(place, Remote) else "folder",
+        location=str(place),
         include=tuple(rules.include or ()),
         exclude=tuple(rules.exclude or ()),
         readers=tuple(rules.readers or settings.ingest.readers),

@@ -8,30 +8,19 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from pathspec import GitIgnoreSpec
-
 from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
-from retrieval.errors import InvalidRequestError
-
-# Postgres indexes paths, and an index entry has to fit a third of a page.
-_LONGEST_PATH_BYTES = 2_000
+from ingest.sources.patterns import Patterns, printable_path
 
 # In what steps file systems keep times, at most: of the kernel's clock where they keep parts of a second (10 ms, here
 # doubled), else of two seconds (FAT).
 _FINE_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
-
-
-def printable_path(path: str) -> str:
-    """Return an operating-system path as Unicode, each undecodable byte as %XX."""
-    return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
 
 
 def settling_time_s(mtime_ns: int, now_ns: int) -> float:
@@ -50,8 +39,7 @@ class FolderSource:
 
     def __init__(self, root: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._root = root
-        self._include = _patterns(include) if include else None
-        self._exclude = _patterns(exclude)
+        self._patterns = Patterns(include=include, exclude=exclude)
 
     def discover(self, *, below: str = "") -> Listing:
         start = self._root / below if below else self._root
@@ -126,7 +114,7 @@ class FolderSource:
             listing.unlisted.append(Unlisted(path=shown, error=f"it cannot be looked at: {exc.strerror}"))
             return False
         if stat.S_ISDIR(status.st_mode):
-            if self._exclude.match_file(f"{shown}/"):
+            if self._patterns.exclude(f"{shown}/"):
                 listing.skipped.append(Skipped(path=f"{shown}/", reason="excluded by rule"))
                 return False
             return True
@@ -150,45 +138,26 @@ class FolderSource:
 
     def _file(self, locator: str, path: str, status: os.stat_result, listing: _Listing) -> None:
         shown = printable_path(path)
-        if not stat.S_ISREG(status.st_mode):
-            reason = "not a regular file"
-        elif shown.rpartition("/")[2].startswith("~$"):
-            reason = "an office program's lock file"
-        elif self._exclude.match_file(shown) or (self._include and not self._include.match_file(shown)):
-            reason = "excluded by rule"
-        elif status.st_size == 0:
-            reason = "empty"
-        elif len(shown.encode()) > _LONGEST_PATH_BYTES:
-            reason = f"its path has more than {_LONGEST_PATH_BYTES:,} bytes"
-        elif shown in listing.paths:
-            reason = "another file's name reads the same"
-        else:
-            listing.paths.add(shown)
-            listing.files.append(
-                FoundFile(path=shown, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, locator=locator)
-            )
+        if reason := self._refuse(shown, status, listing.paths):
+            listing.skipped.append(Skipped(path=shown, reason=reason))
             return
-        listing.skipped.append(Skipped(path=shown, reason=reason))
+        listing.paths.add(shown)
+        listing.files.append(
+            FoundFile(path=shown, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, locator=locator)
+        )
+
+    def _refuse(self, shown: str, status: os.stat_result, known: set[str]) -> str | None:
+        if not stat.S_ISREG(status.st_mode):
+            return "not a regular file"
+        if reason := self._patterns.refuse(shown):
+            return reason
+        if status.st_size == 0:
+            return "empty"
+        return "another file's name reads the same" if shown in known else None
 
     def fetch(self, found: FoundFile, *, max_bytes: int) -> bytes:
         time.sleep(settling_time_s(found.mtime_ns, time.time_ns()))
         return _read(found, max_bytes)
-
-
-def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
-    for line in lines:
-        if any("\ud800" <= character <= "\udfff" for character in line):
-            raise InvalidRequestError(
-                f"the pattern '{printable_path(line)}' has bytes that are not UTF-8. Write such a byte as it is "
-                "shown in paths, as %FF."
-            )
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except (ValueError, re.error) as exc:
-        raise InvalidRequestError(
-            f"{' or '.join(map(repr, lines))} is not a pattern. Write it as in .gitignore files: '*.md', 'drafts/', "
-            "'a/**/b.txt'."
-        ) from exc
 
 
 class _Listing:
@@ -211,20 +180,13 @@ def _read(found: FoundFile, max_bytes: int) -> bytes:
             if (before.st_size, before.st_mtime_ns) != (found.size_bytes, found.mtime_ns):
                 raise FileReplacedError(size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
             if before.st_size > max_bytes:
-                raise FileTooLargeError(_too_large(before.st_size, max_bytes))
+                raise FileTooLargeError.beyond(before.st_size, max_bytes)
             content = file.read(max_bytes + 1)
             after = os.fstat(descriptor)
     except OSError as exc:
         raise FileUnreadableError(f"it cannot be read: {exc.strerror}") from exc
     if len(content) > max_bytes:
-        raise FileTooLargeError(_too_large(len(content), max_bytes))
+        raise FileTooLargeError.beyond(len(content), max_bytes)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise FileUnreadableError("it changed while it was read; the next run takes it")
     return content
-
-
-def _too_large(size_bytes: int, max_bytes: int) -> str:
-    return (
-        f"it has {size_bytes:,} bytes or more; files of up to {max_bytes:,} are read. Raise that with "
-        "ingest.max_file_bytes (FOOTNOTE_INGEST__MAX_FILE_BYTES)"
-    )

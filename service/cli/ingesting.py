@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -24,6 +24,7 @@ from service.cli.options import (
 )
 from service.ingestion import failed_path, ingest_path, plan_path, retry_failed
 from service.intake import Intake
+from service.places import Place, read_place
 from service.settings import load_settings
 from service.targets import SourceRules
 
@@ -36,9 +37,12 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    # readable=False: a path that may not be read is a failure to report beside the others, not wrong usage.
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH...", help="Folders or files.", readable=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Folders, files, s3://BUCKET/PREFIX, or lists of files at https://… (sitemaps, texts, pages).",
+        ),
     ] = None,
     collection: Annotated[
         str | None, typer.Option("--collection", help="The collection.", show_default=_DEFAULT_COLLECTION)
@@ -69,21 +73,22 @@ def ingest(
     no_meta: NoMetadataOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Make the index equal to folders or files: new ones in, changed ones replaced, vanished ones out."""
+    """Make the index equal to folders, buckets or lists: new files in, changed ones replaced, vanished ones out."""
     rules = _rules(include, exclude, readers, meta, no_rules=no_rules, no_meta=no_meta)
-    _check(paths, rules, dry_run=dry_run, retry=retry)
-    if not paths:
+    places = [read_place(path) for path in paths or ()]
+    _check(places, rules, dry_run=dry_run, retry=retry)
+    if not places:
         reports = _retry_all(collection)
     elif dry_run:
-        reports = _plan_all(paths, collection or _DEFAULT_COLLECTION, rules)
+        reports = _plan_all(places, collection or _DEFAULT_COLLECTION, rules)
     else:
-        reports = _ingest_all(paths, collection or _DEFAULT_COLLECTION, rules, retry=retry)
+        reports = _ingest_all(places, collection or _DEFAULT_COLLECTION, rules, retry=retry)
     total = add_up(reports)
     if as_json:
         print_json(total.as_json())
     else:
         show_report(total, dry_run=dry_run)
-        if not paths and not reports:
+        if not places and not reports:
             note("No file has failed: there is nothing to try again.")
         elif not (
             total.added or total.updated or total.renamed or total.unchanged or total.failed or total.removed
@@ -111,10 +116,10 @@ def _rules(
     )
 
 
-def _check(paths: list[Path] | None, rules: SourceRules, *, dry_run: bool, retry: bool) -> None:
-    if not paths and not retry:
+def _check(places: Sequence[Place], rules: SourceRules, *, dry_run: bool, retry: bool) -> None:
+    if not places and not retry:
         raise InvalidRequestError("name the folders or files to take in: footnote ingest PATH...")
-    if not paths and rules.given:
+    if not places and rules.given:
         raise InvalidRequestError(
             "--include, --exclude, --no-rules, --readers, --meta and --no-meta say something about a PATH: name it."
         )
@@ -134,16 +139,16 @@ def _retry_all(collection: str | None) -> list[RefreshReport]:
     return with_intake(run)
 
 
-def _plan_all(paths: list[Path], collection: str, rules: SourceRules) -> list[RefreshReport]:
+def _plan_all(places: Sequence[Place], collection: str, rules: SourceRules) -> list[RefreshReport]:
     settings = load_settings()
 
     async def plan(database: Database) -> list[RefreshReport]:
         reports = []
-        for path in paths:
+        for place in places:
             try:
-                report = await plan_path(database, settings, path, collection=collection, rules=rules)
+                report = await plan_path(database, settings, place, collection=collection, rules=rules)
             except SourceUnavailableError as exc:
-                report = failed_path(str(path), exc)
+                report = failed_path(str(place), exc)
             reports.append(report)
         return reports
 
@@ -151,25 +156,25 @@ def _plan_all(paths: list[Path], collection: str, rules: SourceRules) -> list[Re
 
 
 def _ingest_all(
-    paths: list[Path], collection: str, rules: SourceRules, *, retry: bool
+    places: Sequence[Place], collection: str, rules: SourceRules, *, retry: bool
 ) -> list[RefreshReport]:
     async def run(intake: Intake) -> list[RefreshReport]:
         reports = []
         async with intake.parser_pool() as pool:
-            for path in paths:
-                with IngestProgress(str(path)) as progress:
+            for place in places:
+                with IngestProgress(str(place)) as progress:
                     try:
                         report = await ingest_path(
                             intake,
                             pool,
-                            path,
+                            place,
                             collection=collection,
                             rules=rules,
                             progress=progress,
                             retry_failed=retry,
                         )
                     except SourceUnavailableError as exc:
-                        report = failed_path(str(path), exc)
+                        report = failed_path(str(place), exc)
                 reports.append(report)
         return reports
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from ingest.catalog import SourceRecord
+from ingest.reports import Progress
 from service.cli.display import IngestProgress, note, one_line
 from service.cli.options import run_until_done
-from service.logs import LogStyle
+from service.logs import LogStyle, configure_logging
 from service.schedule import RefreshedSource
 from service.settings import load_settings
+from service.specs import Report
 from service.wiring import open_audit, open_footnote
 from service.work_policies import work_policy
-from service.working import Reporting, work
+from service.working import Reporting, Unwatched, log_refresh, work
+
+_log = logging.getLogger(__name__)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,29 +45,54 @@ def serve(
     return serve_http(load_settings(), host=host, port=port, log_style=log_style)
 
 
-def worker() -> int:
+def worker(
+    log_style: Annotated[
+        LogStyle, typer.Option(help="Log lines for people, or one JSON object each.")
+    ] = "plain",
+) -> int:
     """Answer jobs, refresh sources when they are due and send webhooks, until stopped. Several may run side by side."""
-    run_until_done(_work_until_stopped())
+    configure_logging(log_style)
+    run_until_done(_work_until_stopped(_for_programs() if log_style == "json" else _for_people()))
     return 0
 
 
-async def _work_until_stopped() -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Telling:
+    """How a worker says what it does."""
+
+    say: Report
+    progress: Callable[[SourceRecord], Progress]
+    refreshed: Callable[[RefreshedSource], None]
+
+
+def _for_people() -> _Telling:
+    return _Telling(say=note, progress=_progress, refreshed=_report)
+
+
+def _for_programs() -> _Telling:
+    """Log lines and nothing else, so that every line is an object."""
+    return _Telling(say=_log.info, progress=lambda _: Unwatched(), refreshed=log_refresh)
+
+
+async def _work_until_stopped(telling: _Telling) -> None:
     from service.http.problems import problem_of_job
 
     settings = load_settings()
     async with (
-        open_footnote(settings, report=note) as footnote,
+        open_footnote(settings, report=telling.say) as footnote,
         open_audit(settings, footnote.database) as audit,
         footnote.parser_pool() as pool,
     ):
-        reporting = Reporting(audit=audit, describe=problem_of_job, progress=_progress, report=_report)
+        reporting = Reporting(
+            audit=audit, describe=problem_of_job, progress=telling.progress, report=telling.refreshed
+        )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        note("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
+        telling.say("The worker runs. Stop it with Ctrl-C; what it has finished is kept.")
         await work(footnote, pool, work_policy(settings), reporting, stop=stop)
-        note("The worker has stopped.")
+        telling.say("The worker has stopped.")
 
 
 def _progress(source: SourceRecord) -> IngestProgress:

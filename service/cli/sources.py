@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -29,6 +28,7 @@ from service.cli.options import (
 )
 from service.ingestion import failed_path, forget_source, refresh_registered
 from service.intake import Intake
+from service.places import read_place
 from service.schedule import next_due, refresh_due
 from service.targets import SourceRules, register_source
 from service.webhooks.addresses import check_url
@@ -43,7 +43,7 @@ IdArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    commands = typer.Typer(help="Folders that are kept fresh.", no_args_is_help=True)
+    commands = typer.Typer(help="Folders, buckets and lists that are kept fresh.", no_args_is_help=True)
     commands.command("add")(add)
     commands.command("list")(list_all)
     commands.command("remove")(remove)
@@ -52,7 +52,10 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    path: Annotated[Path, typer.Argument(help="A folder or file.", readable=False)],
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="A folder, a file, s3://BUCKET/PREFIX, or a list at https://…"),
+    ],
     schedule: Annotated[
         str | None, typer.Option(help="When to refresh it, as cron in UTC: '*/15 * * * *'.")
     ] = None,
@@ -70,7 +73,8 @@ def add(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Register a folder. It is read for the first time when it is due: at once, if a worker runs."""
+    """Register a folder, a bucket or a list. It is read for the first time when due: at once, if a worker runs."""
+    place = read_place(path)
     if schedule is not None:
         next_due(schedule, after=datetime.now(UTC))
     rules = SourceRules(
@@ -84,7 +88,7 @@ def add(
         check_url(notify)
 
     async def run(intake: Intake) -> tuple[SourceRecord, str | None]:
-        source = await register_source(intake, path, collection=collection, rules=rules)
+        source = await register_source(intake, place, collection=collection, rules=rules)
         due = None if schedule is None else datetime.now(UTC)
         await set_schedule(intake.database, source.id, schedule=schedule, next_due=due)
         if notify is None:
@@ -126,7 +130,7 @@ def list_all(
         print_json({"sources": [_as_json(state) for state in states]})
         return 0
     show_table(
-        ("id", "collection", "folder", "documents", "schedule", "last run", "next run"),
+        ("id", "collection", "location", "documents", "schedule", "last run", "next run"),
         (
             (
                 state.source.id,

@@ -177,37 +177,42 @@ def serve(
     `KeyboardInterrupt` where it was told to stop before it had started.
     """
     report = report or _to_stderr
-    with _listen(host, port) as listener:
-        configure_logging(log_style)
-        try:
-            asyncio.run(_serve(settings, listener, report))
-        except asyncio.CancelledError:
-            report("Footnote was told to stop before it had started.")
-            raise KeyboardInterrupt from None
+    configure_logging(log_style)
+    try:
+        asyncio.run(_serve(settings, host, port, report))
+    except asyncio.CancelledError:
+        report("Footnote was told to stop before it had started.")
+        raise KeyboardInterrupt from None
     return 0
 
 
-async def _serve(settings: Settings, listener: socket.socket, report: Report) -> None:
-    before = _cancel_on_sigterm()  # until the server runs and takes both signals in hand
+async def _serve(settings: Settings, host: str, port: int, report: Report) -> None:
+    # Before anybody can connect, until the server runs and takes both signals in hand.
+    before = _cancel_on_sigterm()
     try:
-        async with open_footnote(settings, report=report) as footnote:
-            greeting = f"Footnote {_version()} answers at {_address(listener)} (Ctrl-C stops it)."
-            if all(key.revoked_at is not None for key in await list_keys(footnote.database)):
-                greeting += (
-                    "\nEvery request needs a key; there is none yet. Make one with: footnote keys create NAME"
-                )
-            link = _one_time_link(settings, listener)
-            if link is not None:
-                greeting += (
-                    f"\nIn a browser on this machine, once and within {settings.auth.link_minutes:g} minutes: "
-                    f"{_address(listener)}/#link={link.token}"
-                )
-            async with _working(footnote):
-                await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
+        with _listen(host, port) as listener:
+            await _answer_at(listener, settings, report)
     finally:
         signal.signal(signal.SIGTERM, before)
     report("Footnote has stopped.")
+
+
+async def _answer_at(listener: socket.socket, settings: Settings, report: Report) -> None:
+    async with open_footnote(settings, report=report) as footnote:
+        greeting = f"Footnote {_version()} answers at {_address(listener)} (Ctrl-C stops it)."
+        if all(key.revoked_at is not None for key in await list_keys(footnote.database)):
+            greeting += (
+                "\nEvery request needs a key; there is none yet. Make one with: footnote keys create NAME"
+            )
+        link = _one_time_link(settings, listener)
+        if link is not None:
+            greeting += (
+                f"\nIn a browser on this machine, once and within {settings.auth.link_minutes:g} minutes: "
+                f"{_address(listener)}/#link={link.token}"
+            )
+        async with _working(footnote):
+            await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
 
 
 def _one_time_link(settings: Settings, listener: socket.socket) -> OneTimeLink | None:

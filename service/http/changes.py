@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from retrieval import metadata as said
 from service.http.requests import CollectionName, Cursor, PageSize, StrictRequest
 from service.sections import Reader
+from service.webhooks.addresses import MAX_URL_CHARACTERS
 
 MAX_READERS = 100
 MAX_PATTERNS = 100
@@ -60,6 +61,16 @@ _Schedule = Annotated[
         max_length=100, description="When it is refreshed, as cron in UTC: `*/15 * * * *`; null for never."
     ),
     AfterValidator(lambda text: text if text is None else _plain(text)),
+]
+
+_NotifyUrl = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=MAX_URL_CHARACTERS,
+        description="Where every run is told by a signed POST: an https address of the internet, or one that the "
+        "settings allow; null for nowhere.",
+    ),
 ]
 
 
@@ -113,7 +124,7 @@ class CollectionChange(_Change):
 
 
 class SourceCreation(StrictRequest):
-    """A folder to be kept fresh."""
+    """A folder, a bucket or a list of files on the web, to be kept fresh."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -124,7 +135,9 @@ class SourceCreation(StrictRequest):
                     "schedule": "*/15 * * * *",
                     "exclude": ["drafts/"],
                     "readers": ["group:staff"],
-                }
+                    "notify_url": "https://hooks.example.com/footnote",
+                },
+                {"location": "https://docs.example.com/sitemap.xml", "schedule": "0 3 * * *"},
             ]
         }
     )
@@ -134,9 +147,10 @@ class SourceCreation(StrictRequest):
         Field(
             min_length=1,
             max_length=_LONGEST_LOCATION,
-            pattern="^/",
-            description="The folder's absolute path on the service's machine, at or below one of "
-            "`sources.allowed_roots`.",
+            pattern="^(/|s3://|https?://)",
+            description="A folder's absolute path on the service's machine, at or below one of "
+            "`sources.allowed_roots`; or `s3://BUCKET/PREFIX`, or the `https://` address of a list of files, at or "
+            "below one of `sources.allowed_urls`.",
         ),
         AfterValidator(_plain),
     ]
@@ -146,6 +160,7 @@ class SourceCreation(StrictRequest):
     exclude: _Patterns | None = None
     readers: Readers | None = None
     metadata: Metadata | None = None
+    notify_url: _NotifyUrl = None
 
 
 class SourceChange(_Change):
@@ -160,6 +175,7 @@ class SourceChange(_Change):
     exclude: _Patterns | None = None
     readers: Readers | None = None
     metadata: Metadata | None = None
+    notify_url: _NotifyUrl = None
 
 
 class FeedbackRequest(StrictRequest):

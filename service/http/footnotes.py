@@ -46,7 +46,9 @@ class FootnoteText:
             piece += UNSUPPORTED
         for position, citation in enumerate(sentence.citations):
             mark = f"[{citation + 1}]"
-            piece += mark if position else f" {mark}"
+            # Behind a fence that closes nothing may stand, or it closes nothing.
+            before = "\n" if said.endswith("```") else " "
+            piece += mark if position else before + mark
             end = self._length + len(piece)
             self._markers.append(Marker(start=end - len(mark), end=end, citation=citation))
         self._length += len(piece)

@@ -119,7 +119,7 @@ class JobsBody(BaseModel):
 
 
 class WebhookSecretBody(BaseModel):
-    """What the webhooks of the caller's jobs are signed with."""
+    """What the webhooks of the caller's jobs, or of a source's runs, are signed with."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"secret": "whsec_" + "5257a869" * 8}]})
 

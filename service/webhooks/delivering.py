@@ -18,11 +18,11 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from ingest.fetching.addresses import Network
 from retrieval.database import Connection, Database, query
 from retrieval.errors import DatabaseUnavailableError
 from service.jobs import job_as_json, job_as_told
 from service.queue import enqueue
-from service.webhooks.addresses import Network
 from service.webhooks.sending import Outcome, send
 from service.webhooks.signing import (
     DELIVERY_HEADER,

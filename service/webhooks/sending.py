@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import httpx2
 
+from ingest.fetching.addresses import AddressRefusedError, Network
 from retrieval.errors import InvalidRequestError
-from service.webhooks.addresses import AddressRefusedError, Network, Target, find_target
+from service.webhooks.addresses import Target, find_target
 
 _TAKEN = range(200, 300)
 _MOVED = range(300, 400)

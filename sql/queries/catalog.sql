@@ -11,7 +11,7 @@ RETURNING id, collection_id, kind, location, include, exclude, readers, metadata
 -- name: sources
 -- All sources with their collection, schedule and last run; but for evaluation sets, which have no files to be looked for.
 SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.metadata, s.schedule, s.device,
-       s.next_due, s.upload_layer, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
+       s.next_due, s.notify_url, s.upload_layer, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
        (SELECT count(*) FROM documents AS d WHERE d.source_id = s.id AND d.current_revision IS NOT NULL) AS documents
 FROM sources AS s JOIN collections AS c ON c.id = s.collection_id
 WHERE (%(collection)s::text IS NULL OR c.name = %(collection)s) AND s.location NOT LIKE 'evaluation:%%'

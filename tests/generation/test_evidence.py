@@ -108,3 +108,10 @@ async def test_places_looked_at_are_one_a_document_and_page_best_first() -> None
 
 async def test_nothing_found_is_no_evidence() -> None:
     assert await weigh("leave", [], scorer=OverlapScorer(), policy=POLICY) == []
+
+
+async def test_code_is_read_as_a_whole_and_leads_nothing() -> None:
+    text = "Sign it so:\n\n```python\nbody | key\nreturn sign(body):\n```\n\nAll else is dropped."
+    (read,) = await weigh("x", hits(passage(text)), scorer=(scorer := OverlapScorer()), policy=POLICY)
+    assert [each.sentence.is_code for each in read.sentences] == [False, True, False]
+    assert scorer.pairs[-1][1] == "Leave\nAll else is dropped."

@@ -3,7 +3,7 @@ from __future__ import annotations
 from generation.answers import AnswerPolicy
 from generation.evidence import Evidence, ReadSentence
 from generation.extract import extract
-from generation.sentences import split_sentences
+from generation.sentences import split_passage
 from retrieval.records import Passage
 from tests.generation.build import passage
 
@@ -11,7 +11,7 @@ POLICY = AnswerPolicy()
 
 
 def evidence(p: Passage, *logits: float) -> Evidence:
-    sentences = split_sentences(p.text)
+    sentences = split_passage(p.text)
     read = tuple(ReadSentence(sentence=s, logit=logit) for s, logit in zip(sentences, logits, strict=True))
     return Evidence(passage=p, score=0.9, answering=2.0, sentences=read)
 
@@ -79,3 +79,16 @@ def test_evidence_without_sentences_gives_no_answer() -> None:
     assert (
         extract([Evidence(passage=passage("?"), score=0.9, answering=2.0, sentences=())], policy=POLICY) == ()
     )
+
+
+def test_code_keeps_its_lines_and_stands_apart_while_the_quote_is_exact() -> None:
+    p = passage(
+        "It is signed. So it is checked:\n\n```python\n  if mac == sent:\n    take()\n```\n\nAll else is dropped."
+    )
+    answer = extract([evidence(p, 6.0, -9.0, 7.0, 6.5)], policy=POLICY)
+    assert [(s.separator, s.text) for s in answer] == [
+        (" ", "It is signed."),
+        ("\n\n", "```\nif mac == sent:\n  take()\n```"),
+        ("\n\n", "All else is dropped."),
+    ]
+    assert answer[1].places[0].quote == "  if mac == sent:\n    take()"

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from generation.sentences import LONGEST_SENTENCE, split_sentences
+from generation.sentences import LONGEST_SENTENCE, Sentence, split_passage, split_sentences
 
 TEXTS = st.text(
     alphabet=st.one_of(
@@ -97,3 +97,43 @@ def test_a_long_sentence_is_cut_at_a_clause_and_never_inside_a_number() -> None:
     pieces = texts(text, longest=100)
     assert all(piece.endswith(",") for piece in pieces)
     assert texts("9" * 90 + " " + "8" * 90, longest=100) == ["9" * 90, "8" * 90]
+
+
+def units(text: str) -> list[Sentence]:
+    """What can be quoted of a document's text; every piece stands where it says."""
+    pieces = split_passage(text)
+    assert all(text[piece.start : piece.end] == piece.text for piece in pieces)
+    return pieces
+
+
+def test_code_between_fences_is_one_piece_and_prose_around_it_is_as_ever() -> None:
+    code = "def paid(weeks):\n    return weeks * 5\n\nprint(paid(24))"
+    before, after = "It is computed. Look at this:", "All of it is paid. Nobody is left out."
+    pieces = units(f"{before}\n\n```python\n{code}\n```\n\n{after}\n")
+    assert [piece.text for piece in pieces if piece.is_code] == [code]
+    assert [piece.text for piece in pieces if not piece.is_code] == texts(before) + texts(after)
+
+
+def test_long_code_is_passed_over_where_the_text_beside_it_says_something() -> None:
+    code = "\n".join(f"step_{number} = work(step_{number - 1})" for number in range(1, 40))
+    prose = "The steps are taken one after the other."
+    assert [piece.text for piece in units(f"{prose}\n\n~~~\n{code}\n~~~\n")] == [prose]
+    alone = f"## Steps\n\n```python\n{code}\n```"
+    assert units(alone) == split_sentences(alone)
+
+
+def test_where_it_is_not_clear_what_a_fence_does_it_does_nothing() -> None:
+    prose = "Days are carried over until the end of March."
+    for text in (f"work(1)\n```\n\n{prose}", f"a = 1\n```\n{prose}\n```python\nb = 2", "```"):
+        assert units(text) == split_sentences(text)
+    cut = f"{prose}\n```\none()\n```\n{prose}\n```python\ntwo("
+    assert units(cut) == split_sentences(cut)
+    cut = f"```sh\none\n```\n{prose}\n```sh\ntwo"
+    assert [piece.text for piece in units(cut)][:2] == ["one", prose]
+
+
+@given(st.lists(st.sampled_from(["```\n", "```python\n", "~~~\n", "It is paid. ", "a = 1\n", "\n", "# A\n"])))
+def test_pieces_of_any_text_are_in_order_and_apart(parts: list[str]) -> None:
+    pieces = units("".join(parts))
+    assert all(before.end <= after.start for before, after in pairwise(pieces))
+    assert all(any(character.isalnum() for character in piece.text) for piece in pieces)

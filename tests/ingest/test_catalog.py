@@ -61,7 +61,7 @@ async def test_a_place_is_one_source_however_often_it_is_named(database: Databas
     assert (await make_source(database, collection="other")).id != first.id
     assert (await make_source(database, "/papers/")).id == first.id
     assert first.readers == ("public",)
-    assert first.spec.location == Path("/papers")
+    assert first.spec.location == "/papers"
 
 
 async def test_what_is_not_said_stays_and_what_is_said_replaces(database: Database) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 
 from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.sources import Listing, Source, SourceSpec, load_source
-from ingest.sources.folder import FolderSource, printable_path
+from ingest.sources.folder import FolderSource
+from ingest.sources.patterns import printable_path
 from retrieval.errors import InvalidRequestError
+from tests.ingest.bucket_server import serving_buckets
+from tests.ingest.web_server import policy, serving
 from tests.ordinary_user import folder_for_all, ordinary_user
 
 MEGABYTE = 1024 * 1024
@@ -38,18 +42,34 @@ def reasons(listing: Listing) -> dict[str, str]:
     return {entry.path: entry.reason for entry in listing.skipped}
 
 
-@pytest.fixture(params=["folder"])
-def make_source(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSource:
+@pytest.fixture(params=["folder", "s3", "web"])
+def make_source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeSource]:
     """Makes a source of each kind that holds the given files."""
+    servers = ExitStack()
 
     def make(files: Mapping[str, bytes]) -> Source:
         match request.param:
             case "folder":
                 (tmp_path / "root").mkdir()
-                return load_source(SourceSpec(kind="folder", location=write(tmp_path / "root", files)))
+                return load_source(SourceSpec(kind="folder", location=str(write(tmp_path / "root", files))))
+            case "s3":
+                buckets = servers.enter_context(serving_buckets())
+                buckets.objects["files"] = {f"all/{name}": content for name, content in files.items()}
+                return load_source(
+                    SourceSpec(
+                        kind="s3", location="s3://files/all/", fetching=policy(), buckets=buckets.access()
+                    )
+                )
+            case "web":
+                site = servers.enter_context(serving())
+                for name, content in files.items():
+                    site.put(f"/{quote(name)}", content)
+                location = site.list_files(*(f"/{quote(name)}" for name in files), at="/list")
+                return load_source(SourceSpec(kind="web", location=location, fetching=policy()))
         raise AssertionError(request.param)
 
-    return make
+    with servers:
+        yield make
 
 
 class TestContract:
@@ -66,7 +86,7 @@ class TestContract:
         assert source.discover() == source.discover()
 
     def test_what_is_fetched_is_what_the_source_holds(self, make_source: MakeSource) -> None:
-        files = {"a.txt": b"a", "b/c.bin": bytes(range(256)) * 100}
+        files = {"a.txt": b"a", "b/c.pdf": bytes(range(256)) * 100}
         source = make_source(files)
         fetched = {found.path: source.fetch(found, max_bytes=MEGABYTE) for found in source.discover().files}
         assert fetched == files

@@ -120,6 +120,20 @@ class World:
         for event in events:
             await event()
 
+    async def regrant_some(self) -> None:
+        """Let readers of some documents be others, while what was told before is remembered."""
+        events = (
+            self._regrant,
+            self._regrant,
+            self._regrant,
+            self._edit,
+            self._erase,
+            self._fail,
+            self._fail,
+        )
+        for event in events:
+            await event()
+
     def alive(self) -> list[Life]:
         return [life for life in self.lives if not life.erased and not life.removed]
 

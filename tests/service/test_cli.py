@@ -20,6 +20,7 @@ import pytest
 from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
 from service.cli import ingesting, run, sources
+from tests.ingest.web_server import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTION = "How many days of unused leave can I carry over into the next year?"
@@ -211,10 +212,36 @@ def test_an_error_is_one_json_object_too(footnote: Footnote) -> None:
 
 
 def test_a_path_that_may_not_be_read_is_a_failure_not_wrong_usage() -> None:
-    # Asked of the declaration: to root no path is closed, and an ordinary user cannot reach the tests' database.
-    for function, name in ((ingesting.ingest, "paths"), (sources.add, "path")):
-        [argument] = get_type_hints(function, include_extras=True)[name].__metadata__
-        assert argument.readable is False
+    # Asked of the declaration: to root no path is closed, and an ordinary user cannot reach the tests' database. What
+    # is declared as text is not looked at before the command is.
+    for function, name, kind in ((ingesting.ingest, "paths", list[str] | None), (sources.add, "path", str)):
+        assert get_type_hints(function)[name] == kind
+
+
+def test_a_list_on_the_web_is_ingested_and_kept_fresh_like_a_folder(footnote: Footnote) -> None:
+    with serving() as site:
+        site.put("/leave.md", "# Leave\n\nEveryone has 28 days of paid leave.\n")
+        location = site.list_files("/leave.md")
+        refused = footnote("ingest", location, "--json")
+        assert refused.status == 1
+        assert "sources.allow_networks" in refused.json()["failed"][0]["error"]
+        allowed = {"FOOTNOTE_SOURCES__ALLOW_NETWORKS": "127.0.0.1/32"}
+        planned = footnote("ingest", location, "--dry-run", "--json", **allowed).json()
+        assert planned["added"] == 1
+        assert footnote("ingest", location, "--json", **allowed).json()["added"] == 1
+        added = footnote("sources", "add", location, "--schedule", "* * * * *", "--json", **allowed)
+        assert added.json()["location"] == location
+        [listed] = footnote("sources", "list", "--json").json()["sources"]
+        assert (listed["kind"], listed["location"], listed["documents"]) == ("web", location, 1)
+        assert footnote("refresh", "--due", "--json", **allowed).json()["unchanged"] == 1
+
+
+def test_an_address_with_a_password_is_refused_and_stands_in_no_output(footnote: Footnote) -> None:
+    for command in (("ingest",), ("sources", "add")):
+        outcome = footnote(*command, "https://ann:hunter2@docs.example.com/sitemap.xml")
+        assert outcome.status == 2
+        assert "a user or a password" in outcome.err
+        assert "hunter2" not in outcome.err + outcome.out
 
 
 def test_a_dry_run_reports_a_missing_path_beside_the_others(footnote: Footnote, folder: Path) -> None:
@@ -472,6 +499,34 @@ def test_a_worker_stops_when_it_is_told_to(environment: dict[str, str], tmp_path
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, "has stopped" in said) == (0, True), said
+
+
+def test_a_worker_for_programs_writes_objects_alone(
+    environment: dict[str, str], footnote: Footnote, folder: Path, tmp_path: Path
+) -> None:
+    footnote("sources", "add", str(folder), "--schedule", "0 3 * * *")
+    with subprocess.Popen(
+        command("worker", "--log-style", "json"),
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["message"].startswith("source "):
+                break
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.stderr.read(), process.wait(timeout=30)
+    lines += [json.loads(line) for line in rest.splitlines()]
+    assert process.returncode == 0
+    said = [line["message"] for line in lines]
+    assert said[0].startswith("The worker runs")
+    assert said[-1] == "The worker has stopped."
+    assert any("3 added" in message for message in said)
+    assert not any(str(folder) in message for message in said)
 
 
 def test_a_fault_of_ours_is_told_without_a_traceback(

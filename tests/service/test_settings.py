@@ -158,6 +158,19 @@ def test_every_wrong_setting_is_named_at_once(write_file: WriteFile, monkeypatch
     assert lines[1].endswith("it has to be an address that begins with http:// or https://.")
 
 
+@pytest.mark.parametrize(
+    "written", ["kb.example.com", "https://kb.example.com/?a=b", "https://ann:x@kb.example.com"]
+)
+def test_a_public_url_is_one_that_links_can_begin_with(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_SERVE__PUBLIC_URL", "https://kb.example.com/footnote/")
+    assert load_settings().serve.public_url == "https://kb.example.com/footnote/"
+    monkeypatch.setenv("FOOTNOTE_SERVE__PUBLIC_URL", written)
+    assert refusal() == (
+        "the setting serve.public_url (FOOTNOTE_SERVE__PUBLIC_URL) is wrong: "
+        "it has to be an address as in https://footnote.example.com or https://example.com/footnote."
+    )
+
+
 def test_an_overlap_of_half_a_chunk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOTNOTE_CHUNKING__OVERLAP_TOKENS", "127")
     assert load_settings().chunking.overlap_tokens == 127

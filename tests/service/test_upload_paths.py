@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sources.folder import printable_path
+from ingest.sources.patterns import printable_path
 from retrieval.errors import InvalidRequestError
 from service.upload_paths import MAX_PATH_BYTES, check_upload_path
 

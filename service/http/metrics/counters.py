@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from retrieval.reconciling import Finding, IndexCounts
 from retrieval.records import Scope
+from service.http.metrics.backlog import Backlog
 from service.http.metrics.collectors import CacheFigures, QueueFigures, Together
 from service.http.metrics.stages import StageFigures
 
@@ -82,6 +83,7 @@ class Metrics:
         self.registry.register(self.caches)
         self.queues = QueueFigures()
         self.registry.register(self.queues)
+        self.backlog = Backlog(self.registry)
         self.stages = StageFigures(self.registry)
         self._requests = Counter(
             "footnote_requests",

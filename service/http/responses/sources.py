@@ -21,6 +21,7 @@ _SOURCE: dict[str, Any] = {
     "readers": ["group:staff"],
     "metadata": {"team": "hr"},
     "schedule": "*/15 * * * *",
+    "notify_url": None,
     "state": "idle",
     "documents": 130,
     "next_due": "2026-01-31T09:45:00+00:00",
@@ -34,22 +35,24 @@ _SOURCE: dict[str, Any] = {
 class SourceBody(Body):
     """A source with its last and its next run.
 
-    `kind` is "uploads" for the folder of a collection's uploads. `state`: "running", it is being refreshed; "due", it
-    is to be as soon as a worker is free; "idle". `last_report` is what the last run did, `last_error` why it did
-    nothing.
+    `kind` is "folder", "s3" for a bucket, "web" for a list of files on the web, and "uploads" for the folder of a
+    collection's uploads. `state`: "running", it is being refreshed; "due", it is to be as soon as a worker is free;
+    "idle". `last_report` is what the last run did, `last_error` why it did nothing.
+    `notify_url` is where runs are told.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SOURCE]})
 
     id: UUID
     collection: str
-    kind: Literal["folder", "uploads"]
+    kind: Literal["folder", "s3", "web", "uploads"]
     location: str
     include: list[str]
     exclude: list[str]
     readers: list[str]
     metadata: dict[str, str]
     schedule: str | None
+    notify_url: str | None
     state: Literal["running", "due", "idle"]
     documents: int
     next_due: datetime | None
@@ -65,13 +68,14 @@ def source_as_json(state: SourceState, *, now: datetime) -> dict[str, Any]:
     return {
         "id": str(source.id),
         "collection": state.collection,
-        "kind": "folder" if state.upload_layer is None else "uploads",
+        "kind": source.kind if state.upload_layer is None else "uploads",
         "location": source.location,
         "include": list(source.include),
         "exclude": list(source.exclude),
         "readers": list(source.readers),
         "metadata": dict(source.metadata),
         "schedule": source.schedule,
+        "notify_url": state.notify_url,
         "state": "running" if state.running else "due" if is_due else "idle",
         "documents": state.documents,
         "next_due": moment(state.next_due),

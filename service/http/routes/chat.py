@@ -62,7 +62,7 @@ async def complete(
     wanted = Wanted(
         model=asked.model,
         created=int(time.time()),
-        base_url=str(request.base_url),
+        base_url=_base_url(request, parts.footnote.settings.serve.public_url),
         with_list=asked.footnote.sources,
         includes_usage=asked.includes_usage,
     )
@@ -85,6 +85,11 @@ async def complete(
     return Response(
         as_data(completion(answer, uuid4(), wanted)), media_type="application/json", headers=headers
     )
+
+
+def _base_url(request: Request, public_url: str | None) -> str:
+    """Where links begin. The Host header is what whoever called has written, or a proxy: the settings go before it."""
+    return str(request.base_url) if public_url is None else f"{public_url.rstrip('/')}/"
 
 
 async def _prepare(asked: ChatRequest, parts: Parts, desk: Desk) -> Question:

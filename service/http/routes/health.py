@@ -46,8 +46,8 @@ async def ready(parts: PartsOf) -> JSONResponse:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403, 500)},
 )
 async def metrics(request: Request, parts: PartsOf) -> Response:
-    """Requests and answers. For a key that was made with --metrics also every collection by name, its size, and what
-    is wrong with its index: that tells of documents which not everybody may read."""
+    """Requests, answers and what workers have to do. For a key that was made with --metrics also every collection by
+    name, its size, and what is wrong with its index: that tells of documents which not everybody may read."""
     sizes = await parts.figures.sizes()
     # Without a database no key can be verified, and that it is away is what matters then.
     watcher = None
@@ -57,12 +57,14 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
         except (TimeoutError, DatabaseUnavailableError):
             sizes = None
     sources = None if watcher is None else await parts.figures.sources()
+    backlog = None if sizes is None else await parts.figures.backlog()
     # From here to the end nothing is awaited: what is set for one caller is shown to that one.
     if watcher is not None:
         sizes = [size for size in sizes or () if watcher.has_collection(size.name)]
         parts.metrics.set_sources([each for each in sources or () if watcher.has_collection(each.collection)])
         if (inspection := parts.watch.latest()) is not None:
             parts.metrics.set_inspection(inspection.of(watcher))
+    parts.metrics.backlog.set(backlog)
     parts.metrics.set_sizes(sizes)
     content, media_type = parts.metrics.expose(
         request.headers.get("accept", ""), with_index=watcher is not None

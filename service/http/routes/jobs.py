@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from retrieval.errors import InvalidRequestError
 from service.http.auth import CallersDesk, CallersKey, keyed_router
+from service.http.callbacks import check_callback
 from service.http.cursors import CursorError, decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.job_shapes import JobBody, JobRequest, JobsBody, JobsQuery, WebhookSecretBody
@@ -18,9 +19,8 @@ from service.http.parts import PartsOf
 from service.http.sse import as_data
 from service.jobs import create_job, find_job, job_as_json, list_jobs, stop_job
 from service.specs import passage_policy
-from service.webhooks.addresses import AddressRefusedError, find_target
 from service.webhooks.signing import subscriber_secret
-from service.work_policies import delivery_policy, job_policy, webhook_secret
+from service.work_policies import job_policy, webhook_secret
 
 router = keyed_router("jobs")
 
@@ -67,7 +67,7 @@ async def create(
         turns=[turn.turn() for turn in asked.turns],
     )
     if asked.callback_url is not None:
-        await _check_callback(asked.callback_url, parts)
+        await check_callback(asked.callback_url, footnote.settings)
     accepted = await create_job(
         footnote.database,
         key,
@@ -140,16 +140,6 @@ async def show_secret(parts: PartsOf, key: CallersKey) -> JSONResponse:
     footnote = parts.footnote
     secret = await subscriber_secret(footnote.database, webhook_secret(footnote.settings), key.id)
     return JSONResponse({"secret": secret})
-
-
-async def _check_callback(url: str, parts: PartsOf) -> None:
-    """Refuse at once what would be refused later. A name that is not found now may be found then."""
-    try:
-        await find_target(url, allowed=delivery_policy(parts.footnote.settings).allowed)
-    except AddressRefusedError as exc:
-        raise InvalidRequestError(str(exc)) from exc
-    except (OSError, UnicodeError):  # TimeoutError is one of them
-        return
 
 
 def _number(cursor: str) -> int:

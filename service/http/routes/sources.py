@@ -1,9 +1,8 @@
-"""/v1/sources…: folders that are kept fresh. Admins see to them; editors may have one refreshed."""
+"""/v1/sources…: folders, buckets and lists that are kept fresh. Admins see to them; editors may have one refreshed."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -11,10 +10,12 @@ from fastapi import Query
 from fastapi.responses import JSONResponse, Response
 
 from service.http.auth import CallersKey, keyed_router, needs
+from service.http.callbacks import check_callback
 from service.http.changes import SourceChange, SourceCreation, SourcesQuery
 from service.http.cursors import decode_cursor, encode_cursor
 from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.idempotency import OnlyOnce
+from service.http.job_shapes import WebhookSecretBody
 from service.http.parts import PartsOf
 from service.http.responses.sources import SourceBody, SourcesBody, WantedBody, source_as_json
 from service.identity import suffices
@@ -29,6 +30,9 @@ from service.managed_sources import (
     visible_source,
     visible_sources,
 )
+from service.places import read_place
+from service.webhooks.signing import subscriber_secret
+from service.work_policies import webhook_secret
 
 router = keyed_router("sources")
 _ADMIN = [needs("admin")]
@@ -69,20 +73,23 @@ async def list_page(asked: Annotated[SourcesQuery, Query()], parts: PartsOf, key
     dependencies=_ADMIN,
 )
 async def create(asked: SourceCreation, parts: PartsOf, key: CallersKey, once: OnlyOnce) -> Response:
-    """Make a folder a source. With a schedule it is read at once, if a worker runs; without one when a refresh is asked
-    for."""
+    """Make a folder, a bucket or a list of files on the web a source. With a schedule it is read at once, if a worker
+    runs; without one when a refresh is asked for."""
 
     async def work() -> Response:
+        if asked.notify_url is not None:
+            await check_callback(asked.notify_url, parts.footnote.settings)
         source_id = await add_source(
             parts.footnote,
             SourceDraft(
-                location=Path(asked.location),
+                location=read_place(asked.location),
                 collection=asked.collection,
                 schedule=asked.schedule,
                 include=asked.include,
                 exclude=asked.exclude,
                 readers=asked.readers,
                 metadata=asked.metadata,
+                notify_url=asked.notify_url,
             ),
             scope=key.scope,
         )
@@ -120,15 +127,19 @@ async def show(source_id: UUID, parts: PartsOf, key: CallersKey) -> Response:
     dependencies=_ADMIN,
 )
 async def change(source_id: UUID, asked: SourceChange, parts: PartsOf, key: CallersKey) -> Response:
-    """Change a source's schedule, rules, readers or metadata. What concerns its documents reaches them when it is
-    refreshed next."""
+    """Change a source's schedule, rules, readers, metadata, or where its runs are told. What concerns its documents
+    reaches them when it is refreshed next."""
     state = await visible_source(parts.footnote.database, source_id, scope=key.scope)
+    if asked.notify_url is not None:
+        await check_callback(asked.notify_url, parts.footnote.settings)
     await change_source(
         parts.footnote.database,
         state,
         SourceChanges(
             reschedule="schedule" in asked.model_fields_set,
             schedule=asked.schedule,
+            resubscribe="notify_url" in asked.model_fields_set,
+            notify_url=asked.notify_url,
             include=asked.include,
             exclude=asked.exclude,
             readers=asked.readers,
@@ -136,6 +147,21 @@ async def change(source_id: UUID, asked: SourceChange, parts: PartsOf, key: Call
         ),
     )
     return await _shown(parts, source_id, key)
+
+
+@router.get(
+    "/v1/sources/{source_id}/webhook-secret",
+    summary="Show what a source's webhooks are signed with",
+    response_model=WebhookSecretBody,
+    responses=problems(*ALWAYS, 404),
+    dependencies=_ADMIN,
+)
+async def show_secret(source_id: UUID, parts: PartsOf, key: CallersKey) -> JSONResponse:
+    """The secret of this source, and of no other."""
+    footnote = parts.footnote
+    await visible_source(footnote.database, source_id, scope=key.scope)
+    secret = await subscriber_secret(footnote.database, webhook_secret(footnote.settings), source_id)
+    return JSONResponse({"secret": secret})
 
 
 @router.delete(

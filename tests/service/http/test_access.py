@@ -3,13 +3,16 @@
 A world of documents whose readers change is asked all that can be asked over HTTP, by callers who may read different
 parts of it. Then, for each caller, everything that they may not read is taken out of a copy of the world, as if it had
 never been, and the copy is asked the same: every response has to be the same, to the byte.
+
+The world remembers answers and vectors of questions, which were kept when others asked and readers were others; the
+copies remember nothing. Jobs that were answered before readers changed are shown, and told to webhooks, afterwards.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,10 +29,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from generation.answers import AnswerPolicy
+from generation.caching import AnswerCache
 from ingest.parsers import ParserPolicy
 from retrieval.batching import EmbeddingBatcher, ScoringBatcher
 from retrieval.database import Database
+from retrieval.kept import Kept
 from retrieval.lexical import Bm25Policy
+from retrieval.query_vectors import KeptVectors, RememberingEmbedder
 from retrieval.records import Scope
 from retrieval.reranking import RerankPolicy
 from retrieval.search import Searcher, SearchPolicy
@@ -38,16 +44,21 @@ from retrieval.stores.pgvector import PgvectorStore
 from service.footnote import Footnote
 from service.http.cursors import encode_cursor
 from service.keys import create_key
-from service.sections import DatabaseSettings
+from service.sections import DatabaseSettings, WebhooksSettings
 from service.settings import Settings
 from tests.retrieval.corpus import BagOfWords
+from tests.service.access_jobs import Jobs, ToldOfJob
 from tests.service.access_world import CALLERS, COLLECTIONS, KEPT_TO, ROLES, SHARED, World
 from tests.service.http.conftest import open_house
+from tests.service.webhooks.receiver import Receiver, receiving
+from tests.service.workers import LOOPBACK
 
 EXACT = Bm25Policy()
 BY_SEGMENTS = Bm25Policy(scan_below=0)
 EVERYTHING_FOUND = 1_000
-_MADE = re.compile(rb'"id":"chatcmpl-[0-9a-f-]{36}","object":"chat.completion","created":[0-9]{10}')
+_MADE = re.compile(
+    rb'"id":"chatcmpl-[0-9a-f-]{36}","object":"chat.completion","created":[0-9]{10}|"answer_id":"[0-9a-f-]{36}"'
+)
 SAME_TRACE = f"00-{1:032x}-{1:016x}-00"
 NARROWED: tuple[Mapping[str, object], ...] = (
     {},
@@ -78,16 +89,22 @@ class SharedWords:
 
 @asynccontextmanager
 async def footnote_over(
-    dsn: str, store: VectorStore, home: Path, *, bm25: Bm25Policy
+    dsn: str, store: VectorStore, home: Path, *, bm25: Bm25Policy, remembers: bool = False
 ) -> AsyncIterator[Footnote]:
     embedder, reranker = BagOfWords(), SharedWords()
+    vectors: KeptVectors | None = Kept(max_bytes=2**24, max_age_s=3_600) if remembers else None
+    answers = AnswerCache(Kept(max_bytes=2**24, max_age_s=3_600)) if remembers else None
     async with (
         Database(dsn, max_connections=3) as database,
         EmbeddingBatcher(embedder) as embedding,
         ScoringBatcher(reranker) as scoring,
     ):
         yield Footnote(
-            settings=Settings(home=home, database=DatabaseSettings(dsn=SecretStr(dsn))),
+            settings=Settings(
+                home=home,
+                database=DatabaseSettings(dsn=SecretStr(dsn)),
+                webhooks=WebhooksSettings(allow_networks=LOOPBACK),
+            ),
             database=database,
             store=store,
             embedder=embedder,
@@ -99,12 +116,16 @@ async def footnote_over(
                 database=database,
                 store=store,
                 embedder=embedder,
-                query_embedder=embedding,
+                query_embedder=embedding
+                if vectors is None
+                else RememberingEmbedder(embedding, embedder.identity, vectors),
                 reranker=scoring,
                 policy=SearchPolicy(bm25=bm25, rerank=RerankPolicy(budget_ms=1e9)),
             ),
             llm=None,
             answer_policy=AnswerPolicy(),
+            answer_cache=answers,
+            query_vectors=vectors,
         )
 
 
@@ -164,6 +185,8 @@ def _questions(world: World, chance: random.Random) -> Iterator[Asked]:
             yield Asked(method="POST", url="/v1/search", body=query, is_ranked=True)
             yield Asked(method="POST", url="/v1/search", body={**query, "merge": True}, is_ranked=True)
             yield Asked(method="POST", url="/v1/ask", body={"question": question, **body}, is_ranked=True)
+            streamed = {"question": question, **body, "stream": True}
+            yield Asked(method="POST", url="/v1/ask", body=streamed, is_ranked=True)
             yield Asked(method="POST", url="/v1/chat/completions", body=_chat(question, body), is_ranked=True)
             narrowed = {name: value for name, value in body.items() if name != "max_per_document"}
             tool = {"query": question, **narrowed, "k": min(k, 100)}
@@ -317,57 +340,142 @@ def check_no_secret(world: World, caller: str, told: Sequence[Told]) -> None:
         assert not [word for word in secrets if word in whole], (caller, response)
 
 
+def job_requests(requests: Sequence[Asked]) -> list[Mapping[str, object]]:
+    """The questions, to be answered later."""
+    return [
+        each.body for each in requests if each.url == "/v1/ask" and each.body and "stream" not in each.body
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What a caller was told of the world: at once, and of jobs that were put in before and after readers changed."""
+
+    told: list[Told]
+    shown: list[ToldOfJob]
+    late: list[ToldOfJob]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What every caller asks, of the world and of its copies. `later`: what is to be answered by jobs."""
+
+    requests: Sequence[Asked]
+    later: Sequence[Mapping[str, object]]
+    keys: Mapping[str, str]
+    receiver: Receiver
+
+    async def ask(self, jobs: Jobs, caller: str, early: Sequence[UUID]) -> Remembered:
+        """Ask everything; `early` are jobs of the caller that were put in before."""
+        client = jobs.client
+        told = await tell(client, self.keys[caller], self.requests)
+        for collection in COLLECTIONS:
+            told += await tell_pages(client, self.keys[caller], collection)
+        shown = await jobs.show(early) + await jobs.deliver(early)
+        accepted, late = await jobs.put_in(self.later[:: max(1, len(self.later) // 4)])
+        late += await jobs.show(accepted) + await jobs.deliver(accepted)
+        return Remembered(told=told, shown=shown, late=[each.without_times() for each in late])
+
+    def jobs_of(self, caller: str, footnote: Footnote, client: httpx.AsyncClient) -> Jobs:
+        return Jobs(footnote=footnote, client=client, key=self.keys[caller], receiver=self.receiver)
+
+
 async def check_world(
     dsn: str, store: VectorStore, home: Path, *, seed: int, bm25: Bm25Policy, events: int, callers: int
 ) -> None:
     chance = random.Random(seed)
     is_exact = bm25 is EXACT
-    async with footnote_over(dsn, store, home, bm25=bm25) as footnote, open_house(footnote) as house:
-        world = World(database=footnote.database, store=store, embedder=BagOfWords(), chance=chance)
-        await world.begin()
-        keys = {
-            name: (
-                await create_key(
-                    footnote.database,
-                    name=name,
-                    principals=principals,
-                    role=ROLES.get(name, "editor"),
-                    collections=KEPT_TO.get(name),
-                )
-            ).key
-            for name, principals in CALLERS.items()
-        }
-        await live(world, house.client, keys, events=events)
-        for corpus in world.corpora.values():
-            await store.optimize(corpus.index, footnote.database)
-        requests = all_requests(world, chance)
-        asking = ["all", "clerk", *chance.sample(sorted(CALLERS.keys() - {"all", "clerk"}), callers - 2)]
-        before: dict[str, list[Told]] = {}
-        for name in asking:
-            told = await tell(house.client, keys[name], requests)
-            for collection in COLLECTIONS:
-                told += await tell_pages(house.client, keys[name], collection)
-            before[name] = told
-    check_not_void([response for told in before.values() for response in told])
-    for name, told in before.items():
-        check_no_secret(world, name, told)
+    before: dict[str, Remembered] = {}
+    with receiving() as receiver:
         async with (
-            copy_of(dsn) as copied,
-            footnote_over(copied, store, home, bm25=bm25) as footnote,
+            footnote_over(dsn, store, home, bm25=bm25, remembers=True) as footnote,
             open_house(footnote) as house,
         ):
-            await world.forget_unseen(footnote.database, scope_of(name))
-            expected = await tell(house.client, keys[name], requests)
-            for collection in COLLECTIONS:
-                expected += await tell_pages(house.client, keys[name], collection)
-            for asked, here, there in zip(requests, told, expected, strict=False):
-                if is_exact or not asked.is_ranked:
-                    assert here == there, (name, asked)
+            world = World(database=footnote.database, store=store, embedder=BagOfWords(), chance=chance)
+            await world.begin()
+            keys = {
+                name: (
+                    await create_key(
+                        footnote.database,
+                        name=name,
+                        principals=principals,
+                        role=ROLES.get(name, "editor"),
+                        collections=KEPT_TO.get(name),
+                    )
+                ).key
+                for name, principals in CALLERS.items()
+            }
+            await live(world, house.client, keys, events=events)
+            asking = ["all", "clerk", *chance.sample(sorted(CALLERS.keys() - {"all", "clerk"}), callers - 2)]
+            requests = all_requests(world, chance)
+            await tell(house.client, keys["all"], [each for each in requests if each.is_ranked])
+            inquiry = Inquiry(
+                requests=requests,
+                later=job_requests(requests),
+                keys=keys,
+                receiver=receiver,
+            )
+            of = {name: inquiry.jobs_of(name, footnote, house.client) for name in asking}
+            early = {name: (await jobs.put_in(inquiry.later))[0] for name, jobs in of.items()}
+            await world.regrant_some()
+            for corpus in world.corpora.values():
+                await store.optimize(corpus.index, footnote.database)
+            for name, jobs in of.items():
+                before[name] = await inquiry.ask(jobs, name, early[name])
+            check_kept(footnote)
+        check_not_void([response for known in before.values() for response in known.told])
+        if is_exact:
+            check_jobs_not_void(before.values())
+        for name, known in before.items():
+            check_no_secret(world, name, known.told)
+            check_no_secret_in_jobs(world, name, [*known.shown, *known.late])
+            async with (
+                copy_of(dsn) as copied,
+                footnote_over(copied, store, home, bm25=bm25) as footnote,
+                open_house(footnote) as house,
+            ):
+                await world.forget_unseen(footnote.database, scope_of(name))
+                jobs = inquiry.jobs_of(name, footnote, house.client)
+                await jobs.tell_anew()
+                expected = await inquiry.ask(jobs, name, early[name])
+                for asked, here, there in zip(requests, known.told, expected.told, strict=False):
+                    if is_exact or not asked.is_ranked:
+                        assert here == there, (name, asked)
+                    else:
+                        assert here.status == there.status, (name, asked)
+                        if asked.finds_everything:
+                            assert here.found() == there.found(), (name, asked)
+                assert known.told[len(requests) :] == expected.told[len(requests) :], name
+                assert known.shown == expected.shown, name
+                if is_exact:
+                    assert known.late == expected.late, name
                 else:
-                    assert here.status == there.status, (name, asked)
-                    if asked.finds_everything:
-                        assert here.found() == there.found(), (name, asked)
-            assert told[len(requests) :] == expected[len(requests) :], name
+                    assert [each.status for each in known.late] == [each.status for each in expected.late], (
+                        name
+                    )
+
+
+def check_kept(footnote: Footnote) -> None:
+    """What was kept was of use, so that it could have told of what it should not."""
+    assert all(figures.hits for figures in footnote.cache_figures().values())
+
+
+def check_jobs_not_void(told: Iterable[Remembered]) -> None:
+    """Jobs were answered, and some of what they said was taken back."""
+    known = list(told)
+    shown = [each for every in known for each in every.shown]
+    assert {200, 410} <= {each.status for each in shown}
+    assert any('"status":"answered"' in each.body for each in shown)
+    assert any('"withheld": "' in each.body for each in shown)
+    late = [each for every in known for each in every.late]
+    assert {200, 202, 404} <= {each.status for each in late}
+    assert any('"status": "answered"' in each.body for each in late), "no webhook has told an answer"
+
+
+def check_no_secret_in_jobs(world: World, caller: str, told: Sequence[ToldOfJob]) -> None:
+    secrets = world.secrets_from(scope_of(caller))
+    for each in told:
+        assert not [word for word in secrets if word in each.without_question()], (caller, each)
 
 
 def search_by_graph(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,15 @@ def test_sentences_have_markers_and_the_text_ends_with_what_they_stand_for() -> 
     assert [marker.citation for marker in markers] == [0, 1, 0]
 
 
+def test_a_marker_stands_below_code_so_that_its_fence_closes() -> None:
+    answer = answer_of(
+        said("```\na = 1\n```", 0, separator=""), said("Two.", 0, separator="\n\n"), citations=(cited(),)
+    )
+    text, markers = text_of(answer, with_list=False)
+    assert text == "```\na = 1\n```\n[1]\n\nTwo. [1]"
+    assert {text[marker.start : marker.end] for marker in markers} == {"[1]"}
+
+
 def test_the_list_can_be_left_out_and_is_not_taken_for_part_of_an_earlier_answer() -> None:
     answer = answer_of(said("One.", 0, separator=""), citations=(cited(),))
     bare, _ = text_of(answer, with_list=False)

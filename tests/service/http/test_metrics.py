@@ -5,6 +5,7 @@ import asyncio
 from retrieval.database import Database
 from retrieval.reconciling import Finding, IndexCounts
 from retrieval.stores.pgvector import PgvectorStore
+from service.http.metrics.backlog import Depth
 from service.http.metrics.counters import Inspection, Metrics
 from service.http.metrics.watch import IndexWatch
 from service.keys import METRICS
@@ -96,6 +97,42 @@ def test_a_server_that_answers_under_ever_new_names_makes_no_more_series() -> No
     assert len([line for line in shown if line.startswith("footnote_tokens_total{")]) == 2 * 33
     assert 'footnote_tokens_total{kind="prompt",model="other"} 2904.0' in shown
     assert 'footnote_cost_total{model="other"} 484.0' in shown
+
+
+async def test_what_workers_have_to_do_is_told_by_queue_and_status(house: House) -> None:
+    await house.add("a.txt", "Cats sleep for most of the day.")
+    database = house.footnote.database
+    await database.execute(
+        "INSERT INTO jobs (owner_id, owner, request, request_hash, state, created_at, not_before)"
+        " SELECT gen_random_uuid(), '{}', '{}', '', state, now() - make_interval(secs => age),"
+        " now() + make_interval(mins => off) FROM (VALUES ('queued', 100, NULL), ('queued', 300, NULL),"
+        " ('running', 900, NULL), ('queued', 900, 5), ('done', 900, NULL)) AS v (state, age, off)"
+    )
+    await database.execute(
+        "INSERT INTO deliveries (source_id, event, url, state, next_attempt_at)"
+        " SELECT s.id, 'x', 'https://x', v.state, now() + make_interval(secs => off) FROM sources AS s,"
+        " (VALUES ('waiting', -50), ('waiting', 50), ('delivered', -50)) AS v (state, off)"
+    )
+    await database.execute("UPDATE sources SET next_due = now() - interval '1 hour'")
+    lines = (await house.client.get("/metrics")).text.splitlines()
+    told = {
+        line.partition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("footnote_work")
+    }
+    for queue, depths in {"answers": (2, 1, 1), "deliveries": (1, 0, 1), "refreshes": (1, 0, 0)}.items():
+        for status, depth in zip(("waiting", "running", "later"), depths, strict=True):
+            assert told[f'footnote_work{{queue="{queue}",status="{status}"}}'] == depth
+    for queue, age_s in {"answers": 300, "deliveries": 50, "refreshes": 3600}.items():
+        assert age_s <= told[f'footnote_work_oldest_seconds{{queue="{queue}"}}'] < age_s + 60
+
+
+def test_what_is_not_known_of_the_workers_is_not_told() -> None:
+    metrics = Metrics()
+    metrics.backlog.set([Depth(queue="answers", waiting=1, running=0, later=0, oldest_s=3.0)])
+    assert "footnote_work{" in metrics.expose("", with_index=False)[0].decode()
+    metrics.backlog.set(None)
+    assert "footnote_work{" not in metrics.expose("", with_index=False)[0].decode()
 
 
 async def test_how_fresh_sources_are_is_told_to_keys_for_metrics(house: House) -> None:

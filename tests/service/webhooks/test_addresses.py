@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.fetching.addresses import AddressRefusedError, _meant, is_public
 from retrieval.errors import InvalidRequestError
-from service.webhooks.addresses import AddressRefusedError, _meant, check_url, find_target, is_public
+from service.webhooks.addresses import check_url, find_target
 
 
 @pytest.mark.parametrize(

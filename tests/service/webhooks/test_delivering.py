@@ -103,6 +103,7 @@ async def test_what_may_not_be_seen_any_more_is_not_told(footnote: Footnote, wha
         [told] = receiver.received
         assert told.shape["job"]["answer"] is None
         assert told.shape["job"]["withheld"]
+        assert told.shape["job"]["question"] is None
         assert b"seven" not in told.body
 
 

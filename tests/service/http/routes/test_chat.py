@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from service.footnote import Footnote
 from service.http.compatible.bodies import COMPLETION_EXAMPLE, ChatErrorBody, CompletionBody, ModelsBody
 from service.http.parts import Parts
 from service.keys import create_key
+from service.sections import ServeSettings
 from tests.service.http.conftest import House, add_document, open_house
 from tests.service.http.routes.test_answers import PacedLLM
 from tests.service.http.wire import Wired, on_the_wire
@@ -85,6 +87,30 @@ async def test_a_completion_has_the_answer_its_footnotes_and_annotations_that_le
             start, end = map(int, fragment.split(","))
             text = (await there.wired.client.get(address)).text
             assert text[start:end] == quote
+
+
+@pytest.mark.parametrize(
+    "public_url", ["https://kb.example.com/footnote", "https://kb.example.com/footnote/"]
+)
+async def test_links_begin_with_the_public_url_whatever_the_host_header_says(
+    footnote: Footnote, public_url: str
+) -> None:
+    await add_document(footnote, "leave.txt", _LEAVE)
+    settings = footnote.settings.model_copy(update={"serve": ServeSettings(public_url=public_url)})
+    body = {"model": "footnote", "messages": _ASKED}
+    links = []
+    for built in (footnote, replace(footnote, settings=settings)):
+        async with on_the_wire(built) as wired:
+            said = await wired.client.post(
+                "/v1/chat/completions", json=body, headers={"Host": "elsewhere.example"}
+            )
+            streamed = await wired.client.post(
+                "/v1/chat/completions", json=body | {"stream": True}, headers={"Host": "elsewhere.example"}
+            )
+        [url, *_] = re.findall(r'"url":"([^"]*/v1/)documents/', said.text)
+        assert set(re.findall(r'"url":"([^"]*/v1/)documents/', streamed.text)) == {url}
+        links.append(url)
+    assert links == ["http://elsewhere.example/v1/", "https://kb.example.com/footnote/v1/"]
 
 
 async def test_a_stream_says_the_same_as_a_completion(footnote: Footnote) -> None:

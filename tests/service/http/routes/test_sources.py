@@ -1,28 +1,50 @@
-"""Sources over HTTP: which folders may be added, and how they are refreshed."""
+"""Sources over HTTP: which places may be added, and how they are refreshed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from service.footnote import Footnote
-from service.sections import SourcesSettings
+from service.sections import SourcesSettings, WebhooksSettings
+from service.webhooks.signing import sign
+from tests.ingest.web_server import Site, serving
 from tests.service.http.conftest import House, open_house
 from tests.service.http.taking_in import take_in
+from tests.service.webhooks.receiver import Receiver, receiving
+from tests.service.workers import LOOPBACK, at_work, until
 
 Headers = Mapping[str, str]
 
 
 @pytest.fixture
-async def house(footnote: Footnote, tmp_path: Path) -> AsyncIterator[House]:
-    """An app that lets folders below one be added."""
+def site() -> Iterator[Site]:
+    with serving() as served:
+        served.put("/cats.md", "# Cats\n\nCats sleep for most of the day.")
+        served.list_files("/cats.md")
+        yield served
+
+
+@pytest.fixture
+async def house(footnote: Footnote, tmp_path: Path, site: Site) -> AsyncIterator[House]:
+    """An app that lets folders below one be added, and some addresses."""
     root = tmp_path / "allowed"
     (root / "handbook").mkdir(parents=True)
     (root / "handbook" / "cats.md").write_text("# Cats\n\nCats sleep for most of the day.")
-    allowed = footnote.settings.model_copy(update={"sources": SourcesSettings(allowed_roots=(root,))})
+    allowed = footnote.settings.model_copy(
+        update={
+            "sources": SourcesSettings(
+                allowed_roots=(root,),
+                allowed_urls=("https://docs.example.com/guide", "s3://manuals/public/", site.url),
+                allow_networks=(ip_network("127.0.0.1/32"),),
+            ),
+            "webhooks": WebhooksSettings(allow_networks=LOOPBACK),
+        }
+    )
     async with open_house(replace(footnote, settings=allowed)) as opened:
         yield opened
 
@@ -62,6 +84,82 @@ async def test_a_folder_is_added_refreshed_changed_and_removed(
     assert (kept.json()["schedule"], kept.json()["readers"]) == (None, ["group:hr"])
     assert (await house.client.delete(place, headers=admin)).status_code == 204
     assert (await house.client.get(place, headers=admin)).status_code == 404
+
+
+async def test_runs_are_told_where_an_admin_says_until_nobody_wants_to_know(
+    house: House, admin: Headers, folder: str
+) -> None:
+    with receiving() as receiver:
+        made = await house.client.post(
+            "/v1/sources", json={"location": folder, "notify_url": receiver.url}, headers=admin
+        )
+        assert (made.status_code, made.json()["notify_url"]) == (201, receiver.url), made.text
+        place = made.headers["location"]
+        secret = (await house.client.get(f"{place}/webhook-secret", headers=admin)).json()["secret"]
+        async with at_work(house.footnote):
+            await house.client.post(f"{place}/refresh", headers=admin)
+            await until(lambda: _told(receiver, 1))
+            told = receiver.received[0]
+            assert told.shape["type"] == "refresh.done"
+            assert (told.shape["source"]["id"], told.shape["report"]["added"]) == (made.json()["id"], 1)
+            timestamp = int(told.headers["Footnote-Signature"].partition(",")[0].removeprefix("t="))
+            assert told.headers["Footnote-Signature"] == sign(secret, told.body, timestamp=timestamp)
+            kept = await house.client.patch(place, json={"exclude": ["*.tmp"]}, headers=admin)
+            assert kept.json()["notify_url"] == receiver.url
+            ended = await house.client.patch(place, json={"notify_url": None}, headers=admin)
+            assert ended.json()["notify_url"] is None
+            await house.client.post(f"{place}/refresh", headers=admin)
+            await until(lambda: _idle(house, place, admin))
+        assert len(receiver.received) == 1
+        deliveries = await house.footnote.database.fetch_all("SELECT id FROM deliveries")
+        assert len(deliveries) == 1
+
+
+async def _told(receiver: Receiver, times: int) -> bool:
+    return len(receiver.received) >= times
+
+
+async def _idle(house: House, place: str, admin: Headers) -> bool:
+    shown = (await house.client.get(place, headers=admin)).json()
+    return bool(shown["state"] == "idle" and shown["last_report"]["unchanged"] == 1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com",
+        "https://10.0.0.1/",
+        "http://169.254.169.254/latest",
+        "https://a:b@example.com/",
+        "",
+    ],
+)
+async def test_runs_are_told_to_no_address_that_webhooks_may_not_go_to(
+    house: House, admin: Headers, folder: str, url: str
+) -> None:
+    refused = await house.client.post(
+        "/v1/sources", json={"location": folder, "notify_url": url}, headers=admin
+    )
+    assert refused.status_code == 422
+    assert (await house.client.get("/v1/sources", headers=admin)).json()["sources"] == []
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    place = made.headers["location"]
+    assert (await house.client.patch(place, json={"notify_url": url}, headers=admin)).status_code == 422
+    assert (await house.client.get(place, headers=admin)).json()["notify_url"] is None
+
+
+async def test_what_runs_are_signed_with_is_for_admins_for_whom_the_source_exists(
+    house: House, admin: Headers, folder: str
+) -> None:
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    secret = f"{made.headers['location']}/webhook-secret"
+    editor = await house.client_as("public", role="editor")
+    assert (await house.client.get(secret, headers=editor)).status_code == 403
+    of_another = await house.client_as("user:root", role="admin", collections=["another"])
+    assert (await house.client.get(secret, headers=of_another)).status_code == 404
+    nobodys = "/v1/sources/0af76519-16cd-43dd-8448-eb211c80319c/webhook-secret"
+    assert (await house.client.get(nobodys, headers=admin)).status_code == 404
+    assert (await house.client.get(secret, headers=admin)).json()["secret"].startswith("whsec_")
 
 
 async def test_a_document_keeps_readers_of_its_own_through_refreshes(
@@ -187,3 +285,75 @@ async def test_the_folder_of_uploads_is_shown_and_stays(house: House, admin: Hea
     assert (await house.client.delete(place, headers=admin)).status_code == 409
     opened = await house.client.patch(place, json={"readers": ["public"]}, headers=admin)
     assert opened.status_code == 422
+
+
+async def test_a_list_on_the_web_is_added_and_refreshed(house: House, admin: Headers, site: Site) -> None:
+    made = await house.client.post("/v1/sources", json={"location": f"{site.url}/files.txt"}, headers=admin)
+    assert made.status_code == 201, made.text
+    assert (made.json()["kind"], site.asked) == ("web", [])
+    place = made.headers["location"]
+    again = await house.client.post("/v1/sources", json={"location": f"{site.url}/files.txt"}, headers=admin)
+    assert again.status_code == 409
+    changed = await house.client.patch(place, json={"exclude": ["drafts/"]}, headers=admin)
+    assert (changed.status_code, changed.json()["kind"]) == (200, "web")
+    assert (await house.client.patch(place, json={"exclude": ["!"]}, headers=admin)).status_code == 422
+    assert (await house.client.post(f"{place}/refresh", headers=admin)).status_code == 202
+    await take_in(house.footnote)
+    shown = (await house.client.get(place, headers=admin)).json()
+    assert (shown["documents"], shown["last_error"], shown["location"]) == (1, None, f"{site.url}/files.txt")
+    assert len((await house.client.get("/v1/sources", headers=admin)).json()["sources"]) == 1
+    assert (await house.client.delete(place, headers=admin)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://docs.example.com/",
+        "https://docs.example.com/guide2/sitemap.xml",
+        "http://docs.example.com/guide/sitemap.xml",
+        "https://docs.example.com.evil.example/guide/",
+        "https://docs.example.com@169.254.169.254/guide/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://localhost:8080/",
+        "s3://manuals/",
+        "s3://manuals/publicity/",
+        "s3://other/",
+        "file:///etc/passwd",
+        "https://user:hunter2@docs.example.com/guide/sitemap.xml",
+        "https://docs.example.com/guide/list.txt?token=hunter2",
+        "s3://AKID:hunter2@manuals/public/",
+    ],
+)
+async def test_other_addresses_are_not_added_nor_asked(
+    house: House, admin: Headers, site: Site, location: str
+) -> None:
+    response = await house.client.post("/v1/sources", json={"location": location}, headers=admin)
+    assert response.status_code == 422
+    assert "hunter2" not in response.text
+    assert (await house.client.get("/v1/sources", headers=admin)).json()["sources"] == []
+    assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    "location", ["https://docs.example.com/guide/sitemap.xml", "s3://manuals/public/2026"]
+)
+async def test_an_address_below_an_allowed_one_is_added(house: House, admin: Headers, location: str) -> None:
+    made = await house.client.post("/v1/sources", json={"location": location}, headers=admin)
+    assert made.status_code == 201, made.text
+
+
+async def test_whoever_is_no_admin_makes_the_service_ask_for_nothing(house: House, site: Site) -> None:
+    for role in ("reader", "editor"):
+        headers = await house.client_as("user:ann", role=role)
+        asked = {"location": f"{site.url}/files.txt", "schedule": "* * * * *"}
+        assert (await house.client.post("/v1/sources", json=asked, headers=headers)).status_code == 403
+    assert site.asked == []
+
+
+async def test_without_allowed_addresses_none_is_added(footnote: Footnote) -> None:
+    async with open_house(footnote) as house:
+        admin = await house.client_as("user:root", role="admin")
+        asked = {"location": "https://docs.example.com/sitemap.xml"}
+        response = await house.client.post("/v1/sources", json=asked, headers=admin)
+        assert response.status_code == 422
+        assert "sources.allowed_urls" in response.json()["detail"]

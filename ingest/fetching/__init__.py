@@ -1,0 +1,1 @@
+"""Fetching: whatever goes out to an address that somebody named goes through the guards of this room."""
