@@ -51,6 +51,8 @@ class Pictures:
         `ParsersUnavailableError`."""
         if revision.media_type != _MEDIA_TYPE:
             raise NoPictureError("only pages of PDF files are shown as pictures.")
+        if revision.source_kind != "folder":
+            raise NoPictureError("the file lies on another machine; pictures are made of files of this one.")
         if order.page > (revision.pages or 0):
             raise NoPictureError(f"the revision has no page {order.page}.")
         try:
@@ -80,9 +82,10 @@ async def open_pictures(policy: ParserPolicy, *, max_file_bytes: int) -> AsyncIt
 
 def _original(revision: HeldRevision, max_bytes: int) -> bytes:
     """The file, if its content is still what the revision was made from."""
-    source = FolderSource(revision.location)
+    location = Path(revision.location)
+    source = FolderSource(location)
     try:
-        below = "" if revision.location.is_file() else revision.path
+        below = "" if location.is_file() else revision.path
         [found] = source.discover(below=below).files
         content = source.fetch(found, max_bytes=max_bytes)
     except (IngestError, ValueError) as exc:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
 from ingest.parsers.page_pictures import Box
+from ingest.sources import SourceKind
 from retrieval.database import Database, query
 from retrieval.documents import check_not_erased, seen_by
 from retrieval.errors import NotFoundError
@@ -21,7 +21,7 @@ class HeldRevision:
     """A revision without its text. `number` counts from 1.
 
     characters: how long its text is. content_hash: of the file that it was made from, which lay at `path` below
-    `location`, or was `location` itself. line_boxes: as `retrieval.line_boxes` packs them.
+    `location`, or in a folder's place was `location` itself. line_boxes: as `retrieval.line_boxes` packs them.
     """
 
     document_id: UUID
@@ -37,7 +37,8 @@ class HeldRevision:
     page_starts: tuple[int, ...]
     line_boxes: bytes = field(repr=False)
     content_hash: bytes = field(repr=False)
-    location: Path
+    source_kind: SourceKind
+    location: str
 
     @property
     def pages(self) -> int | None:
@@ -68,7 +69,6 @@ async def find_held_revision(
             "page_starts": tuple(row["page_starts"]),
             "line_boxes": bytes(row["line_boxes"]),
             "content_hash": bytes(row["content_hash"]),
-            "location": Path(row["location"]),
         }
     )
 

@@ -1,7 +1,7 @@
 -- name: find
 -- A revision without its text, and where the file of its document lies, where the caller may read it.
 SELECT r.document_id, c.name AS collection, d.path, d.media_type, r.title, r.revision AS number, r.revision IS NOT DISTINCT FROM d.current_revision AS is_current,
-       r.created_at, r.superseded_at, length(r.text) AS characters, r.page_starts, r.line_boxes, r.content_hash, s.location
+       r.created_at, r.superseded_at, length(r.text) AS characters, r.page_starts, r.line_boxes, r.content_hash, s.kind AS source_kind, s.location
 FROM revisions AS r
 JOIN documents AS d ON d.id = r.document_id
 JOIN collections AS c ON c.id = d.collection_id
