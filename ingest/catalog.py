@@ -117,7 +117,8 @@ class SourceState:
     """A source with its last and its next run.
 
     notify_url: where its runs are told. upload_layer: which folder of its collection's uploads it is; None for other
-        folders.
+        folders. progress: how far the run is that is going on, as `service.progress` notes it; None where none is, or
+        nothing is known of it yet.
     """
 
     source: SourceRecord
@@ -131,6 +132,7 @@ class SourceState:
     last_error: str | None
     notify_url: str | None = None
     upload_layer: int | None = None
+    progress: Mapping[str, Any] | None = None
 
 
 async def list_sources(database: Database, *, collection: str | None = None) -> list[SourceState]:
@@ -152,6 +154,7 @@ def _source_state(row: Mapping[str, Any]) -> SourceState:
         last_error=row["last_error"],
         notify_url=row["notify_url"],
         upload_layer=row["upload_layer"],
+        progress=row["progress"],
     )
 
 

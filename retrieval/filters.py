@@ -114,8 +114,12 @@ def _path_patterns(globs: Sequence[str]) -> list[str]:
 
 def _like(glob: str) -> str:
     """A glob as a pattern of LIKE."""
-    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")
+    return escape_like(glob).replace("*", "%").replace("?", "_")
+
+
+def escape_like(text: str) -> str:
+    """A text as a pattern of LIKE that stands for nothing but itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _nanoseconds(moment: datetime) -> int:

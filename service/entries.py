@@ -14,10 +14,10 @@ from psycopg.types.json import Jsonb
 from retrieval.collections import find_collection
 from retrieval.database import Connection, Database, query
 from retrieval.documents import check_not_erased, seen_by
-from retrieval.errors import NotFoundError
-from retrieval.filters import Filters, Selection
+from retrieval.errors import InvalidRequestError, NotFoundError
+from retrieval.filters import Filters, Selection, escape_like
 from retrieval.indexes import active_index
-from retrieval.metadata import check_metadata
+from retrieval.metadata import check_metadata, is_plain
 from retrieval.readers import set_own_readers, take_from_copy
 from retrieval.records import Scope, page_at
 from retrieval.stores import VectorStore
@@ -27,6 +27,7 @@ EntryStatus = Literal["indexed", "pending", "failed", "skipped", "removed"]
 could not be taken in. skipped: there is nothing in its file to take in. removed: its file has gone."""
 
 _NIL = UUID(int=0)
+MAX_WORDS_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,14 @@ async def list_entries(
     status: EntryStatus | Literal["any"] | None = None,
     paths: Sequence[str] = (),
     media_types: Sequence[str] = (),
+    words: str = "",
     after: tuple[str, UUID] = ("", _NIL),
     limit: int,
 ) -> list[Entry]:
     """Up to `limit` entries of a collection that the scope may see, in (path, sort_id) order after `after`.
 
     status: without it, all documents that answers come from. paths, media_types: as in `Filters`, whose errors it
-    raises.
+    raises. words: every one has to be in the path or the title; case does not count.
     """
     narrowed = Selection(
         scope=scope, filters=Filters(paths=tuple(paths), media_types=tuple(media_types))
@@ -94,12 +96,21 @@ async def list_entries(
             "only_current": status is None,
             "path_patterns": narrowed.get("path_patterns"),
             "media_type_patterns": narrowed.get("media_type_patterns"),
+            "word_patterns": _word_patterns(words),
             "after_path": after[0],
             "after_id": after[1],
             "limit": limit,
         },
     )
     return [_entry(row) for row in rows]
+
+
+def _word_patterns(words: str) -> list[str] | None:
+    """Patterns of LIKE for words that may stand anywhere. Raises `InvalidRequestError`."""
+    if not is_plain(words):
+        raise InvalidRequestError("the words to look for hold a control character or half of a character.")
+    patterns = [f"%{escape_like(word)}%" for word in words.lower().split()]
+    return patterns or None
 
 
 async def find_entry(database: Database, document_id: UUID, *, scope: Scope) -> Entry:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from ingest.catalog import (
@@ -33,6 +35,9 @@ from service.settings import Settings
 from service.targets import SourceRules, register_source
 from service.uploads import uploads_folder
 from service.webhooks.delivering import subscribe
+
+Standing = Literal["running", "due", "idle"]
+_MOST_SOURCES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,15 @@ class SourceChanges:
     metadata: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditorsSource:
+    """A source as an editor may know of it: `documents` are those that they may read. What its runs did counts others,
+    too, so it is told where they see all of them."""
+
+    state: SourceState
+    sees_all: bool
+
+
 async def visible_sources(
     database: Database, *, collection: str | None, scope: Scope, after: tuple[str, UUID] | None, limit: int
 ) -> list[SourceState]:
@@ -77,9 +91,67 @@ async def visible_sources(
     return [state for state in states if after is None or place_of(state) > after][:limit]
 
 
+async def editable_sources(
+    database: Database, *, collection: str | None, scope: Scope, after: tuple[str, UUID] | None, limit: int
+) -> list[EditorsSource]:
+    """The same of those that an editor may have refreshed, of which they see anything; by `named_place_of`."""
+    states = await visible_sources(
+        database, collection=collection, scope=scope, after=None, limit=_MOST_SOURCES
+    )
+    readable = await _readable(database, [state.source.id for state in states], scope)
+    shown = [state for state in states if state.source.id in readable or _is_reader(state, scope)]
+    shown.sort(key=named_place_of)
+    page = [state for state in shown if after is None or named_place_of(state) > after][:limit]
+    return [_as_editor(state, readable.get(state.source.id, 0)) for state in page]
+
+
+async def editable_source(database: Database, source_id: UUID, *, scope: Scope) -> EditorsSource:
+    """The source of that id, if an editor may have it refreshed. Raises `NotFoundError`."""
+    state = await visible_source(database, source_id, scope=scope)
+    readable = await _readable(database, [source_id], scope)
+    if source_id not in readable and not _is_reader(state, scope):
+        raise _unknown(source_id)
+    return _as_editor(state, readable.get(source_id, 0))
+
+
+async def _readable(database: Database, source_ids: Sequence[UUID], scope: Scope) -> dict[UUID, int]:
+    """How many documents of each source someone may read, in the index or removed: of those with any."""
+    rows = await database.fetch_all(
+        query("catalog.count_readable"), {"source_ids": list(source_ids), **seen_by(scope)}
+    )
+    return {row["source_id"]: row["documents"] for row in rows}
+
+
+def _as_editor(state: SourceState, readable: int) -> EditorsSource:
+    return EditorsSource(
+        state=replace(state, documents=readable), sees_all=readable == state.documents and readable > 0
+    )
+
+
+def name_of(state: SourceState) -> str:
+    """What a source is called where its place is not to be told."""
+    if state.upload_layer is not None:
+        return "uploads"
+    location = state.source.location
+    path = location if state.source.kind == "folder" else urlsplit(location).path
+    return path.rstrip("/").rpartition("/")[2] or state.source.kind
+
+
+def standing_of(state: SourceState, *, now: datetime) -> Standing:
+    """Whether a source is being refreshed, waits for it, or neither."""
+    if state.running:
+        return "running"
+    return "due" if state.next_due is not None and state.next_due <= now else "idle"
+
+
 def place_of(state: SourceState) -> tuple[str, UUID]:
     """Where a source stands in the list of all."""
     return f"{state.collection} {state.source.location}", state.source.id
+
+
+def named_place_of(state: SourceState) -> tuple[str, UUID]:
+    """Where a source stands in the list of an editor, who is not told where its folder is."""
+    return f"{state.collection} {name_of(state)}", state.source.id
 
 
 async def visible_source(database: Database, source_id: UUID, *, scope: Scope) -> SourceState:

@@ -71,7 +71,14 @@ class Meter:
         except BaseException:
             await events.aclose()
             raise
-        return MeteredAnswer(self, reservation, events, most=most, answer_id=answer_id)
+        return MeteredAnswer(
+            self,
+            reservation,
+            events,
+            most=most,
+            answer_id=answer_id,
+            collection=question.collection.name,
+        )
 
     def _most(self, question: Question) -> Usage:
         if not self.models:
@@ -81,7 +88,9 @@ class Meter:
     def _cost(self, most: Usage) -> Cost:
         return self.prices.most(most, self.models) if self.models else NOTHING
 
-    async def finish(self, reservation: Reservation, answer: Answer, *, answer_id: UUID) -> None:
+    async def finish(
+        self, reservation: Reservation, answer: Answer, *, answer_id: UUID, collection: str, seconds: float
+    ) -> None:
         """Settle a whole answer and write down what it cost. It is not taken back where that fails: the log has it."""
         usages = (answer.usage, *(() if answer.searched is None else (answer.searched.usage,)))
         cost = self.prices.of(usages, model=answer.model)
@@ -93,6 +102,8 @@ class Meter:
                 answer_id=answer_id,
                 caller_id=caller_id,
                 answer=answer,
+                collection=collection,
+                seconds=seconds,
                 money=cost.money,
             ),
             f"the usage of answer {answer_id} for {caller_id} ({answer.model}, {cost.tokens} tokens)",
@@ -147,13 +158,17 @@ class MeteredAnswer(AsyncGenerator[AnswerEvent, None]):
         *,
         most: Usage,
         answer_id: UUID,
+        collection: str,
     ) -> None:
         self._meter = meter
         self._reservation = reservation
         self._events = events
         self._most = most
         self._answer_id = answer_id
-        self._ends_at = asyncio.get_running_loop().time() + meter.timeout_s
+        self._collection = collection
+        self._clock = asyncio.get_running_loop().time
+        self._began_at = self._clock()
+        self._ends_at = self._began_at + meter.timeout_s
         self._is_settled = False
         self._has_looked = False
         self._written = ""
@@ -207,7 +222,15 @@ class MeteredAnswer(AsyncGenerator[AnswerEvent, None]):
                 self._used = usage
             case Done(answer=answer):
                 self._is_settled = True
-                await _see_through(self._meter.finish(self._reservation, answer, answer_id=self._answer_id))
+                await _see_through(
+                    self._meter.finish(
+                        self._reservation,
+                        answer,
+                        answer_id=self._answer_id,
+                        collection=self._collection,
+                        seconds=self._clock() - self._began_at,
+                    )
+                )
 
     async def _give_up(self) -> None:
         """Settle what was not completed; of no effect on what was."""

@@ -29,6 +29,7 @@ from retrieval.errors import DatabaseUnavailableError, FootnoteError, InvalidReq
 from service.heartbeat import Heartbeat
 from service.ingestion import refresh_registered
 from service.intake import Intake
+from service.progress import noted_progress
 from service.webhooks.delivering import tell_of_refresh
 
 LEASE_S = 120.0
@@ -132,9 +133,10 @@ async def _refresh(
         with Heartbeat(
             database.dsn, query("schedule.renew_lease"), lambda: held, every_s=min(30.0, lease_s / 4)
         ):
-            report = await refresh_registered(
-                intake, pool, source, collection=claim.collection, progress=progress(source)
-            )
+            async with noted_progress(database, held, progress(source)) as noted:
+                report = await refresh_registered(
+                    intake, pool, source, collection=claim.collection, progress=noted
+                )
     except asyncio.CancelledError:
         with suppress(DatabaseUnavailableError):  # then the lease ends by itself
             await asyncio.shield(database.execute(query("schedule.give_back"), held))

@@ -18,6 +18,7 @@ from retrieval.errors import NotFoundError
 
 Rating = Literal["up", "down"]
 _NOTHING = Decimal(0)
+_LONGEST_MS = 2**31 - 1  # of an integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,17 @@ class Feedback:
 
 
 async def record_answer(
-    database: Database, *, answer_id: UUID, caller_id: UUID, answer: Answer, money: Decimal = _NOTHING
+    database: Database,
+    *,
+    answer_id: UUID,
+    caller_id: UUID,
+    answer: Answer,
+    collection: str,
+    seconds: float,
+    money: Decimal = _NOTHING,
 ) -> None:
-    """Count a whole answer, and remember that it was given to this caller. Raises `DatabaseUnavailableError`."""
+    """Count a whole answer, and remember that it was given to this caller, from which collection and in what time.
+    Raises `DatabaseUnavailableError`."""
     # Finding other words for the question came on top of the answer.
     spent = (answer.usage, *(() if answer.searched is None else (answer.searched.usage,)))
     async with database.transaction() as connection:
@@ -82,6 +91,10 @@ async def record_answer(
                 "caller_id": caller_id,
                 "model": answer.model,
                 "status": answer.status,
+                "collection": collection,
+                "milliseconds": min(round(seconds * 1000), _LONGEST_MS),
+                "sentences": len(answer.sentences) + answer.dropped,
+                "unsupported": answer.dropped + sum(not each.supported for each in answer.sentences),
             },
         )
     await database.execute(query("usage.forget_answers"))

@@ -53,6 +53,7 @@ from service.http.routes import (
     search,
     session,
     sources,
+    stats,
     usage,
 )
 from service.http.routes.revising import UPLOADS
@@ -152,6 +153,7 @@ def create_app(
         sources,
         feedback,
         usage,
+        stats,
         audited,
         chat,
         models,

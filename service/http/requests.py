@@ -26,6 +26,7 @@ from retrieval.errors import InvalidRequestError
 from retrieval.filters import MAX_MEDIA_TYPES, MAX_PATH_CHARACTERS, MAX_PATHS, NO_FILTERS, Filters
 from retrieval.search import MAX_K, MAX_QUESTION_CHARACTERS
 from service.asking import DEFAULT_K
+from service.entries import MAX_WORDS_CHARACTERS
 from service.moments import read_time
 from service.pictures import DEFAULT_WIDTH
 
@@ -230,6 +231,13 @@ class DocumentsQuery(BaseModel):
         list[str],
         Field(max_length=MAX_MEDIA_TYPES, description="`application/pdf`, or a family as in `text/*`."),
     ] = []
+    words: Annotated[
+        str,
+        Field(
+            max_length=MAX_WORDS_CHARACTERS,
+            description="Words of which every one has to be in the path or the title, in upper or lower case.",
+        ),
+    ] = ""
     status: Annotated[
         Literal["indexed", "pending", "failed", "skipped", "removed", "any"] | None,
         Field(

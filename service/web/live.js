@@ -21,21 +21,31 @@ export function announce(sentence) {
 }
 
 /**
- * Show a sentence at the foot of the page for some seconds; `action` ({label, run}) is a button beside it.
- * kind: "plain" or "wrong". Returns a function that takes it away.
+ * Show a sentence at the foot of the page for some seconds, longer while somebody points at it or is in it; `action`
+ * ({label, run}) is a button beside it. kind: "plain" or "wrong". `lapsed` is called if it goes without its action: its
+ * time is over, or somebody put it away. Returns a function that takes it away, without calling anything.
  */
-export function notify(sentence, { kind = "plain", action = null, shownMs = SHOWN_MS } = {}) {
+export function notify(sentence, { kind = "plain", action = null, shownMs = SHOWN_MS, lapsed = () => {} } = {}) {
+  let isThere = true;
   const away = () => {
+    isThere = false;
     clearTimeout(ending);
     notice.remove();
+  };
+  const lapse = () => {
+    away();
+    lapsed();
   };
   const notice = h("div", { class: `notice notice-${kind}`, role: kind === "wrong" ? "alert" : "status" },
     h("p", {}, sentence),
     action && h("button", { class: "button quiet", type: "button", on: { click: () => { away(); action.run(); } } }, action.label),
-    h("button", { class: "button bare", type: "button", "aria-label": "Put away", on: { click: away } }, icon("close")));
-  let ending = setTimeout(away, shownMs);
+    h("button", { class: "button bare", type: "button", "aria-label": "Put away", on: { click: lapse } }, icon("close")));
+  let ending = setTimeout(lapse, shownMs);
   const stay = () => clearTimeout(ending);
-  const go = () => { ending = setTimeout(away, shownMs); };
+  const go = () => {
+    clearTimeout(ending);
+    if (isThere) ending = setTimeout(lapse, shownMs);
+  };
   for (const event of ["pointerenter", "focusin"]) notice.addEventListener(event, stay);
   for (const event of ["pointerleave", "focusout"]) notice.addEventListener(event, go);
   notices.append(notice);

@@ -28,6 +28,7 @@ async function begin() {
 
 function askWho(why = null) {
   leaveView();
+  if (session !== null) dispatchEvent(new Event("footnote:signedout"));
   session = null;
   showBar();
   document.title = "Sign in · Footnote";

@@ -9,7 +9,7 @@
 export const VIEWS = [
   { name: "ask", label: "Ask", icon: "ask", may: (session) => session.may.read, load: () => import("./ask/view.js") },
   { name: "library", label: "Library", icon: "library", may: (session) => session.may.read, load: () => import("./library/view.js") },
-  { name: "sources", label: "Sources", icon: "sources", may: (session) => session.may.administer, load: () => import("./sources/view.js") },
+  { name: "sources", label: "Sources", icon: "sources", may: (session) => session.may.edit, load: () => import("./sources/view.js") },
   { name: "health", label: "Health", icon: "health", may: (session) => session.may.administer, load: () => import("./health/view.js") },
 ];
 

@@ -12,6 +12,7 @@ RETURNING id, collection_id, kind, location, include, exclude, readers, metadata
 -- All sources with their collection, schedule and last run; but for evaluation sets, which have no files to be looked for.
 SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.metadata, s.schedule, s.device,
        s.next_due, s.notify_url, s.upload_layer, coalesce(s.lease_until > now(), false) AS running, s.last_started, s.last_finished, s.last_report, s.last_error,
+       CASE WHEN s.lease_until > now() THEN s.progress END AS progress,
        (SELECT count(*) FROM documents AS d WHERE d.source_id = s.id AND d.current_revision IS NOT NULL) AS documents
 FROM sources AS s JOIN collections AS c ON c.id = s.collection_id
 WHERE (%(collection)s::text IS NULL OR c.name = %(collection)s) AND s.location NOT LIKE 'evaluation:%%'
@@ -81,11 +82,11 @@ WHERE id = %(document_id)s
 
 -- name: start_run
 -- Note that a run has begun.
-UPDATE sources SET last_started = now() WHERE id = %(source_id)s
+UPDATE sources SET last_started = now(), progress = NULL WHERE id = %(source_id)s
 
 -- name: finish_run
 -- Note how a run ended.
-UPDATE sources SET last_finished = now(), last_report = %(report)s, last_error = %(error)s WHERE id = %(source_id)s
+UPDATE sources SET last_finished = now(), last_report = %(report)s, last_error = %(error)s, progress = NULL WHERE id = %(source_id)s
 
 -- name: set_schedule
 -- When a source is refreshed by itself; null for never.
@@ -98,3 +99,14 @@ DELETE FROM sources WHERE id = %(source_id)s
 -- name: has_readable
 -- Whether a source has a document that the caller may read.
 SELECT d.id FROM documents AS d WHERE d.source_id = %(source_id)s AND d.readers && %(principals)s::text[] LIMIT 1
+
+-- name: count_readable
+-- How many documents of some sources the caller may read: of those sources with any, in the index or removed.
+SELECT d.source_id, count(*) FILTER (WHERE d.current_revision IS NOT NULL) AS documents
+FROM documents AS d
+WHERE d.source_id = ANY(%(source_ids)s::uuid[]) AND (%(principals)s::text[] IS NULL OR d.readers && %(principals)s::text[])
+GROUP BY d.source_id
+
+-- name: note_progress
+-- How far the run is of whoever holds the source.
+UPDATE sources SET progress = %(progress)s WHERE id = %(source_id)s AND lease_owner = %(owner)s

@@ -35,6 +35,8 @@ WHERE (%(collections)s::text[] IS NULL OR %(collection)s = ANY(%(collections)s::
   AND (%(status)s::text IS NULL OR e.status = %(status)s)
   AND (%(path_patterns)s::text[] IS NULL OR e.path LIKE ANY(%(path_patterns)s::text[]))
   AND (%(media_type_patterns)s::text[] IS NULL OR lower(e.media_type) LIKE ANY(%(media_type_patterns)s::text[]))
+  AND (%(word_patterns)s::text[] IS NULL
+       OR lower(e.path || ' ' || coalesce(r.title, '')) LIKE ALL(%(word_patterns)s::text[]))
 ORDER BY e.path, e.sort_id
 LIMIT %(limit)s
 

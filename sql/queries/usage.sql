@@ -7,8 +7,9 @@ SET requests = u.requests + 1, prompt_tokens = u.prompt_tokens + excluded.prompt
     completion_tokens = u.completion_tokens + excluded.completion_tokens, money = u.money + excluded.money
 
 -- name: note_answer
--- An answer that was given, for feedback to be about.
-INSERT INTO given_answers (id, caller_id, model, status) VALUES (%(answer_id)s, %(caller_id)s, %(model)s, %(status)s)
+-- An answer that was given, for feedback to be about, and how it went.
+INSERT INTO given_answers (id, caller_id, model, status, collection, milliseconds, sentences, unsupported)
+VALUES (%(answer_id)s, %(caller_id)s, %(model)s, %(status)s, %(collection)s, %(milliseconds)s, %(sentences)s, %(unsupported)s)
 ON CONFLICT DO NOTHING
 
 -- name: forget_answers

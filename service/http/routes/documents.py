@@ -61,6 +61,7 @@ async def list_page(
         status=asked.status,
         paths=asked.path,
         media_types=asked.media_type,
+        words=asked.words,
         limit=asked.limit + 1,
         **({} if asked.cursor is None else {"after": decode_cursor(asked.cursor)}),
     )

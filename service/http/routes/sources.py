@@ -1,4 +1,4 @@
-"""/v1/sources…: folders, buckets and lists that are kept fresh. Admins see to them; editors may have one refreshed."""
+"""/v1/sources…: folders, buckets and lists that are kept fresh. Admins see to them; editors see and refresh some."""
 
 from __future__ import annotations
 
@@ -17,13 +17,22 @@ from service.http.describing import ALWAYS, WITH_BODY, problems
 from service.http.idempotency import OnlyOnce
 from service.http.job_shapes import WebhookSecretBody
 from service.http.parts import PartsOf
-from service.http.responses.sources import SourceBody, SourcesBody, WantedBody, source_as_json
+from service.http.responses.sources import (
+    SourceBody,
+    SourcesBody,
+    WantedBody,
+    editors_source_as_json,
+    source_as_json,
+)
 from service.identity import suffices
 from service.managed_sources import (
     SourceChanges,
     SourceDraft,
     add_source,
     change_source,
+    editable_source,
+    editable_sources,
+    named_place_of,
     place_of,
     refresh_soon,
     take_away,
@@ -36,6 +45,7 @@ from service.work_policies import webhook_secret
 
 router = keyed_router("sources")
 _ADMIN = [needs("admin")]
+_EDITOR = [needs("editor")]
 
 
 @router.get(
@@ -43,23 +53,33 @@ _ADMIN = [needs("admin")]
     summary="List sources",
     response_model=SourcesBody,
     responses=problems(*ALWAYS, 400),
-    dependencies=_ADMIN,
+    dependencies=_EDITOR,
 )
 async def list_page(asked: Annotated[SourcesQuery, Query()], parts: PartsOf, key: CallersKey) -> JSONResponse:
-    """A page of the sources with their last and next runs, by collection and location."""
-    found = await visible_sources(
-        parts.footnote.database,
-        collection=asked.collection,
-        scope=key.scope,
-        after=None if asked.cursor is None else decode_cursor(asked.cursor),
-        limit=asked.limit + 1,
-    )
+    """A page of the sources with their last and next runs, by collection and location. For editors: those that they may
+    have refreshed, without what concerns admins alone."""
+    database, now = parts.footnote.database, datetime.now(UTC)
+    after = None if asked.cursor is None else decode_cursor(asked.cursor)
+    limit = asked.limit + 1
+    if suffices(key.role, "admin"):
+        found = [
+            (place_of(state), source_as_json(state, now=now))
+            for state in await visible_sources(
+                database, collection=asked.collection, scope=key.scope, after=after, limit=limit
+            )
+        ]
+    else:
+        found = [
+            (named_place_of(source.state), editors_source_as_json(source, now=now))
+            for source in await editable_sources(
+                database, collection=asked.collection, scope=key.scope, after=after, limit=limit
+            )
+        ]
     page, rest = found[: asked.limit], found[asked.limit :]
-    now = datetime.now(UTC)
     return JSONResponse(
         {
-            "sources": [source_as_json(state, now=now) for state in page],
-            "next": encode_cursor(*place_of(page[-1])) if rest else None,
+            "sources": [shape for _, shape in page],
+            "next": encode_cursor(*page[-1][0]) if rest else None,
         }
     )
 
@@ -112,11 +132,14 @@ async def _shown(parts: PartsOf, source_id: UUID, key: CallersKey, *, status: in
     summary="Show a source",
     response_model=SourceBody,
     responses=problems(*ALWAYS, 404),
-    dependencies=_ADMIN,
+    dependencies=_EDITOR,
 )
 async def show(source_id: UUID, parts: PartsOf, key: CallersKey) -> Response:
-    """A source with its last and its next run."""
-    return await _shown(parts, source_id, key)
+    """A source with its last and its next run; for editors without what concerns admins alone."""
+    if suffices(key.role, "admin"):
+        return await _shown(parts, source_id, key)
+    source = await editable_source(parts.footnote.database, source_id, scope=key.scope)
+    return JSONResponse(editors_source_as_json(source, now=datetime.now(UTC)))
 
 
 @router.patch(
@@ -186,11 +209,11 @@ async def delete(source_id: UUID, parts: PartsOf, key: CallersKey) -> Response:
         202: {"description": "A worker does it as soon as one is free."},
         **problems(*ALWAYS, 404),
     },
-    dependencies=[needs("editor")],
+    dependencies=_EDITOR,
 )
 async def refresh(source_id: UUID, parts: PartsOf, key: CallersKey) -> JSONResponse:
     """Have a source refreshed as soon as a worker is free; one that is being refreshed now, once more. How it goes on
-    is shown by `GET /v1/sources/{id}` (for admins) and by the documents themselves."""
+    is shown by `GET /v1/sources/{id}` and by the documents themselves."""
     await refresh_soon(
         parts.footnote.database, source_id, scope=key.scope, is_admin=suffices(key.role, "admin")
     )

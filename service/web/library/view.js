@@ -1,7 +1,8 @@
-// Library.
+// Library: what is in the index, what is on its way there, what did not get there and why; and a document as it was cut.
 
-import { fill, h } from "../dom.js";
+import { showDocument } from "./document.js";
+import { showShelf } from "./shelf.js";
 
-export function show(root) {
-  fill(root, h("h1", {}, "Library"));
+export function show(root, context) {
+  return context.parameters.has("document") ? showDocument(root, context) : showShelf(root, context);
 }

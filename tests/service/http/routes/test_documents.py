@@ -197,3 +197,20 @@ async def test_an_address_that_leads_nowhere_is_a_problem(house: House) -> None:
         response = await house.client.get(f"/v1/documents/{rest}")
         assert response.status_code == status, rest
         assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_documents_are_found_by_words_of_their_path_or_title(house: House) -> None:
+    for path in ("people/Parental-Leave.txt", "people/pay.txt", "it/100%_done.txt"):
+        await house.add(path, f"About {path}.")
+
+    async def found(words: str) -> list[str]:
+        response = await house.client.get("/v1/documents", params={"words": words})
+        return [document["path"] for document in response.json()["documents"]]
+
+    assert await found("leave PARENTAL") == ["people/Parental-Leave.txt"]
+    assert await found("people") == ["people/Parental-Leave.txt", "people/pay.txt"]
+    assert await found("0%_d") == ["it/100%_done.txt"]
+    assert await found("_ay") == []
+    assert await found("\\") == []
+    assert len(await found("  ")) == 3
+    assert (await house.client.get("/v1/documents", params={"words": "a\x01"})).status_code == 422

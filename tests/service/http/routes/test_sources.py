@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
@@ -243,7 +244,7 @@ async def test_a_source_that_cannot_be_is_refused(
     assert (await house.client.get("/v1/sources", headers=admin)).json()["sources"] == []
 
 
-async def test_sources_are_for_admins_and_editors_refresh_those_of_which_they_see_anything(
+async def test_sources_are_for_admins_and_editors_see_and_refresh_those_of_which_they_see_anything(
     house: House, admin: Headers, folder: str
 ) -> None:
     made = await house.client.post(
@@ -254,9 +255,14 @@ async def test_sources_are_for_admins_and_editors_refresh_those_of_which_they_se
     member = await house.client_as("group:hr", role="editor")
     reader = await house.client_as("group:hr")
     for headers in (stranger, member, reader):
-        assert (await house.client.get("/v1/sources", headers=headers)).status_code == 403
-        assert (await house.client.get(place, headers=headers)).status_code == 403
         assert (await house.client.delete(place, headers=headers)).status_code == 403
+    for address in ("/v1/sources", place):
+        assert (await house.client.get(address, headers=reader)).status_code == 403
+    assert (await house.client.get("/v1/sources", headers=stranger)).json()["sources"] == []
+    assert (await house.client.get(place, headers=stranger)).status_code == 404
+    [shown] = (await house.client.get("/v1/sources", headers=member)).json()["sources"]
+    assert shown == (await house.client.get(place, headers=member)).json()
+    assert (shown["name"], shown["documents"]) == ("handbook", 0)
     unknown = await house.client.post(
         "/v1/sources/00000000-0000-0000-0000-000000000007/refresh", headers=stranger
     )
@@ -264,6 +270,48 @@ async def test_sources_are_for_admins_and_editors_refresh_those_of_which_they_se
     assert (unknown.status_code, hidden.status_code) == (404, 404)
     assert (await house.client.post(f"{place}/refresh", headers=member)).status_code == 202
     assert (await house.client.post(f"{place}/refresh", headers=reader)).status_code == 403
+
+
+async def test_an_editor_is_not_told_where_a_source_is_nor_what_became_of_what_they_may_not_read(
+    house: House, admin: Headers, folder: str
+) -> None:
+    (Path(folder) / "secret.pdf").write_text("no PDF")
+    (Path(folder) / "secret.md").write_text("Secret.")
+    made = await house.client.post("/v1/sources", json={"location": folder}, headers=admin)
+    place = made.headers["location"]
+    await house.client.post(f"{place}/refresh", headers=admin)
+    await take_in(house.footnote)
+    editor = await house.client_as("user:ann", role="editor")
+    seen = (await house.client.get(place, headers=editor)).json()
+    assert (seen["documents"], seen["last_report"]["added"], seen["last_report"]["failed"]) == (2, 2, 1)
+    narrowed = (await house.client.get("/v1/documents?path=secret.md", headers=admin)).json()["documents"]
+    await house.client.patch(
+        f"/v1/documents/{narrowed[0]['id']}", json={"readers": ["user:root"]}, headers=admin
+    )
+    for address in (place, "/v1/sources?limit=1"):
+        response = await house.client.get(address, headers=editor)
+        assert "secret" not in response.text
+        assert folder not in response.text
+    seen = (await house.client.get(place, headers=editor)).json()
+    assert (seen["documents"], seen["last_report"], seen["location"]) == (1, None, None)
+
+
+async def test_editors_page_through_sources_by_name(house: House, admin: Headers, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "allowed" / name).mkdir()
+        location = str(tmp_path / "allowed" / name)
+        await house.client.post("/v1/sources", json={"location": location}, headers=admin)
+    editor = await house.client_as("user:ann", role="editor")
+    names: list[str] = []
+    cursors = [""]
+    while cursors[-1] is not None:
+        asked = {"limit": "1", **({"cursor": cursors[-1]} if cursors[-1] else {})}
+        page = (await house.client.get("/v1/sources", params=asked, headers=editor)).json()
+        names += [source["name"] for source in page["sources"]]
+        cursors.append(page["next"])
+    assert names == ["a", "b", "c"]
+    held = [base64.urlsafe_b64decode(f"{cursor}===").decode(errors="replace") for cursor in cursors[:-1]]
+    assert str(tmp_path) not in "".join(held)
 
 
 async def test_lists_are_paged(house: House, admin: Headers, tmp_path: Path) -> None:
