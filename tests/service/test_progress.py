@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ingest.catalog import find_source
+from service.footnote import Footnote
 from service.progress import noted_progress
 from service.targets import SourceRules, register_source
-from service.wiring import Footnote
 from service.working import Unwatched
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from retrieval.database import Database
+from service.footnote import Footnote
 from service.ingestion import ingest_path
 from service.sections import SourcesSettings
 from service.targets import SourceRules
-from service.wiring import Footnote
 from tests.service.test_ingestion import Silent
 
 _PAGES = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from service.footnote import Footnote
 from service.progress import noted_progress
-from service.wiring import Footnote
 from tests.service.web.conftest import Site, enter, open_site, visiting
 from tests.service.web.furnishing import allowing, furnish_folder, furnish_sources, take_in_folder
 from tests.service.web.test_looks import LOOKS, check
