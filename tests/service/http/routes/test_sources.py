@@ -303,7 +303,7 @@ async def test_editors_page_through_sources_by_name(house: House, admin: Headers
         await house.client.post("/v1/sources", json={"location": location}, headers=admin)
     editor = await house.client_as("user:ann", role="editor")
     names: list[str] = []
-    cursors = [""]
+    cursors: list[str | None] = [""]
     while cursors[-1] is not None:
         asked = {"limit": "1", **({"cursor": cursors[-1]} if cursors[-1] else {})}
         page = (await house.client.get("/v1/sources", params=asked, headers=editor)).json()
