@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOLDER ?= examples/handbook
 QUESTION ?=
+WORKERS ?= 2
 
 .PHONY: install demo test check lint format test-extras soak clean
 
@@ -21,8 +22,8 @@ install: $(VENV)/installed  ## Make .venv with the command footnote
 demo: install  ## Ingest a folder and ask: make demo FOLDER=path QUESTION="…"
 	@PATH="$(abspath $(BIN)):$$PATH" sh examples/demo.sh "$(FOLDER)" "$(QUESTION)"
 
-test: $(VENV)/installed-dev  ## Run the tests
-	$(BIN)/pytest
+test: $(VENV)/installed-dev  ## Run the tests, in two processes (WORKERS=1: in one)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 check: lint test  ## Format, lint, types, imports, tests
 
