@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from ingest.reports import Progress
 from service.footnote import Footnote
 from service.progress import noted_progress
 from tests.service.web.conftest import Site, enter, open_site, visiting
@@ -38,7 +41,16 @@ def card(page: Page, name: str) -> Locator:
 async def test_a_source_is_refreshed_with_its_progress_and_says_what_has_changed(
     site: Site, browser: Browser, handbook: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.schedule.noted_progress", partial(noted_progress, every_s=0.05))
+    seen = asyncio.Event()
+
+    @asynccontextmanager
+    async def until_seen(*known: Any) -> AsyncIterator[Progress]:
+        """The run does not end before the page has shown how far it is."""
+        async with noted_progress(*known, every_s=0.05) as noted:
+            yield noted
+            await seen.wait()
+
+    monkeypatch.setattr("service.schedule.noted_progress", until_seen)
     await take_in_folder(site.footnote, handbook)
     for number in range(300):
         (handbook / f"note-{number}.txt").write_text(f"Note {number}: the sky is blue.")
@@ -50,7 +62,8 @@ async def test_a_source_is_refreshed_with_its_progress_and_says_what_has_changed
         await source.get_by_role("button", name="Refresh now").click()
         await expect(source.locator(".tag").get_by_text("Waits for a worker")).to_be_visible()
         async with at_work(site.footnote):
-            await expect(source.get_by_text("of 300 files")).to_be_visible(timeout=15_000)
+            await expect(source.get_by_text("of 300 files")).to_be_visible(timeout=60_000)
+            seen.set()
             await expect(source.get_by_text("300 added")).to_be_visible(timeout=60_000)
         await expect(source.get_by_text("1 removed")).to_be_visible()
         await expect(source.get_by_text("1 failed")).to_be_visible()
