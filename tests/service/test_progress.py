@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from service.footnote import Footnote
 from service.progress import noted_progress
 from service.targets import SourceRules, register_source
 from service.working import Unwatched
+from tests.service.workers import until
 
 
 async def _held(footnote: Footnote, folder: Path) -> dict[str, Any]:
@@ -30,10 +32,11 @@ async def test_what_is_done_is_noted_while_the_run_goes_on(footnote: Footnote, t
         progress.planned(files=3)
         progress.finished("a.txt", "added", 4)
         progress.finished("b.txt", "failed", 0)
-        async with asyncio.timeout(10):
-            while (state := await find_source(footnote.database, held["source_id"])).progress is None:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-    assert state.progress == {"files": 3, "done": 2, "failed": 1}
+
+        async def noted() -> Mapping[str, Any] | None:
+            return (await find_source(footnote.database, held["source_id"])).progress
+
+        assert await until(noted) == {"files": 3, "done": 2, "failed": 1}
 
 
 async def test_whoever_does_not_hold_the_source_any_more_notes_nothing(
