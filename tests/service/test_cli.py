@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from retrieval.embedders import Embedder
 from retrieval.rerankers import Reranker
@@ -408,6 +409,21 @@ def test_a_key_is_shown_once_and_revoked(footnote: Footnote) -> None:
     assert footnote("keys", "revoke", created["id"]).status == 0
 
 
+def stand_still_after(connection: psycopg.Connection, *, documents: int) -> None:
+    """Makes every further document wait for the advisory lock 7, which `connection` holds."""
+    connection.execute(
+        sql.SQL(
+            "CREATE OR REPLACE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF (SELECT count(*) FROM documents) > {} THEN PERFORM pg_advisory_xact_lock(7); END IF;"
+            " RETURN NEW; END $$"
+        ).format(documents)
+    )
+    connection.execute(
+        "CREATE OR REPLACE TRIGGER stand_still BEFORE INSERT ON documents"
+        " FOR EACH ROW EXECUTE FUNCTION stand_still()"
+    )
+
+
 def test_ctrl_c_and_sigterm_give_one_line_and_the_next_run_completes(
     footnote: Footnote, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -424,7 +440,10 @@ def test_ctrl_c_and_sigterm_give_one_line_and_the_next_run_completes(
             assert row is not None
             return int(row[0])
 
+        # The run stands still at some documents more, so that no machine is too fast or too slow for the signal.
+        connection.execute("SELECT pg_advisory_lock(7)")
         for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            stand_still_after(connection, documents=done + 20)
             process = subprocess.Popen(
                 command("ingest", str(root)),
                 env=environment,
@@ -443,6 +462,7 @@ def test_ctrl_c_and_sigterm_give_one_line_and_the_next_run_completes(
             assert "Traceback" not in err.decode()
             assert done + 5 < documents() < 150
             done = documents()
+        connection.execute("DROP TRIGGER stand_still ON documents")
     report = footnote("ingest", str(root), "--json").json()
     assert report["added"] + report["unchanged"] == 150
     assert report["unchanged"] >= done
