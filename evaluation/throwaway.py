@@ -23,7 +23,7 @@ from ingest.catalog import KnownDocument, SourceRecord, ensure_source, known_doc
 from ingest.chunking import ChunkPolicy, chunk_document
 from ingest.parsers import Block, ParsedDocument
 from ingest.parsers.text import clean, one_line, paragraph_spans
-from ingest.pipeline import DocumentEmbedder
+from ingest.stages import DocumentEmbedder
 from ingest.titles import shorten_title
 from retrieval.collections import ensure_collection, find_collection
 from retrieval.database import Database, query

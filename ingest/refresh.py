@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import Literal
-from uuid import UUID
 
-from ingest.budget import ByteBudget
 from ingest.catalog import (
     KnownDocument,
     SourceRecord,
@@ -24,35 +20,24 @@ from ingest.catalog import (
     set_metadata,
     start_run,
 )
-from ingest.errors import (
-    FileReplacedError,
-    FileTooLargeError,
-    FileUnreadableError,
-    NoTextError,
-    ParseError,
-    ParserStoppedError,
-)
-from ingest.failures import TRIES_WHEN_STOPPED, KnownFailure, keep_failures, known_failures, record_failure
+from ingest.engines import Engine, Work
+from ingest.engines.local import LocalEngine
+from ingest.failures import known_failures
 from ingest.granting import grant
+from ingest.ledger import Ledger
 from ingest.moves import find_moves, move_documents
 from ingest.patience import OUTAGES, Patience
 from ingest.pipeline import Pipeline
 from ingest.plan import Move, Recipe, RefreshPlan, WhyNot, plan_refresh
-from ingest.reports import Failed, Fate, Progress, RefreshReport
-from ingest.sources import FoundFile, Skipped, Source
+from ingest.reports import Progress, RefreshReport
+from ingest.sources import Source
 from ingest.vanishing import check_mounted, check_removals
 from retrieval.database import Database
-from retrieval.errors import ContentRejectedError, FootnoteError, ModelError
-from retrieval.publishing import DocumentChangedError
-from retrieval.removing import remove_document
-from retrieval.segments import SegmentPolicy, merge_segments
+from retrieval.errors import FootnoteError
+from retrieval.segments import SegmentPolicy
 from retrieval.upkeep import keep_up
 
-# A file may be written to between listing and reading; one that is so again and again is left to the next run.
-_ATTEMPTS = 3
 _DOCUMENTS_A_STATEMENT = 1_000
-# What a file is reckoned with of which its source does not say how large it is.
-_UNKNOWN_BYTES = 32 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +94,11 @@ async def refresh_source(
     policy: RefreshPolicy,
     below: str = "",
     retry_failed: bool = False,
+    engine: Engine | None = None,
 ) -> RefreshReport:
     """Make the index equal to the source, or to its part at and below `below`.
+
+    `engine`: where files are worked on; in this process where none is given.
 
     A file that fails is reported and the run goes on. Raises `SourceUnavailableError` before anything was changed, the
     errors of an outage that outlasts the policy's patience, and what else concerns all files; the next run then takes
@@ -120,11 +108,17 @@ async def refresh_source(
         pipeline=pipeline,
         source=source,
         record=record,
-        progress=progress,
         policy=policy,
+        engine=engine or _local_engine(pipeline, source, record, policy),
+        ledger=Ledger(
+            pipeline=pipeline,
+            record=record,
+            progress=progress,
+            patience=policy.patience,
+            segments=policy.segments,
+        ),
         below=below,
         retry_failed=retry_failed,
-        budget=ByteBudget(policy.bytes_in_flight),
     )
     database, wait_out = pipeline.database, policy.patience.wait_out
     await wait_out(lambda: start_run(database, record.id))
@@ -136,8 +130,21 @@ async def refresh_source(
         error = str(exc)
         await wait_out(lambda: finish_run(database, record.id, report=None, error=error))
         raise
-    await wait_out(lambda: finish_run(database, record.id, report=run.report.as_json(), error=None))
-    return run.report
+    await wait_out(lambda: finish_run(database, record.id, report=run.ledger.report.as_json(), error=None))
+    return run.ledger.report
+
+
+def _local_engine(
+    pipeline: Pipeline, source: Source, record: SourceRecord, policy: RefreshPolicy
+) -> LocalEngine:
+    return LocalEngine(
+        pipeline=pipeline,
+        source=source,
+        record=record,
+        patience=policy.patience,
+        in_flight=policy.in_flight,
+        bytes_in_flight=policy.bytes_in_flight,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,40 +154,33 @@ class _Run:
     pipeline: Pipeline
     source: Source
     record: SourceRecord
-    progress: Progress
     policy: RefreshPolicy
+    engine: Engine
+    ledger: Ledger
     below: str
     retry_failed: bool
-    budget: ByteBudget
-    report: RefreshReport = field(default_factory=RefreshReport)
-    # Paths whose failures, or whose having nothing to take in, are to be remembered.
-    remembered: set[str] = field(default_factory=set)
-    # Documents that were moved in this run: they count as renamed, whatever else is done for them.
-    moved: frozenset[UUID] = frozenset()
-    # Documents whose files are not, or may not be, as the index has them.
-    outdated: set[UUID] = field(default_factory=set)
-    # Chunks published since segments were last looked at.
-    unmerged: int = 0
 
     async def carry_out(self) -> None:
         started = time.monotonic()
-        pipeline, wait_out = self.pipeline, self.policy.patience.wait_out
+        pipeline, ledger, wait_out = self.pipeline, self.ledger, self.policy.patience.wait_out
         plan = await wait_out(self._plan)
         await wait_out(self._grant)
         await wait_out(self._exchange_metadata)
         for document in plan.removed:
-            await self._remove(document)
-        work = [*plan.changed, *await self._follow(plan.moved), *((found, None) for found in plan.added)]
-        self.progress.planned(files=len(work))
-        await self._index_all(iter(work))
+            await ledger.remove(document)
+        work = [
+            *(Work(found=found, known=known) for found, known in plan.changed),
+            *await self._follow(plan.moved),
+            *(Work(found=found, known=None) for found in plan.added),
+        ]
+        ledger.progress.planned(files=len(work))
+        await self.engine.index_all(work, ledger.settle)
         await wait_out(self._grant)
-        await wait_out(
-            lambda: keep_failures(pipeline.database, self.record.id, self.remembered, below=self.below)
-        )
+        await ledger.close(below=self.below)
         await wait_out(
             lambda: keep_up(pipeline.database, pipeline.store, pipeline.index, self.policy.segments)
         )
-        self.report.seconds = time.monotonic() - started
+        ledger.report.seconds = time.monotonic() - started
 
     async def _plan(self) -> RefreshPlan:
         plan = await plan_source(
@@ -193,23 +193,15 @@ class _Run:
             below=self.below,
             retry_failed=self.retry_failed,
         )
-        for part in plan.unlisted:
-            await self._remember(part.path, part.error, retryable=True, found=None)
-        self.outdated = {document.id for document in (*plan.removed, *(known for _, known in plan.changed))}
-        self.report = RefreshReport(
-            unchanged=len(plan.unchanged),
-            skipped=[*plan.skipped, *plan.barren],
-            failed=[*plan.unlisted, *plan.failing],
-        )
-        self.remembered = {failed.path for failed in self.report.failed} | {
-            entry.path for entry in plan.barren
-        }
+        await self.ledger.open(plan)
         return plan
 
     async def _grant(self) -> None:
         """Give the source's documents its readers; those that are behind their files only when they no longer are."""
         pipeline = self.pipeline
-        await grant(pipeline.database, pipeline.store, pipeline.index, self.record, outdated=self.outdated)
+        await grant(
+            pipeline.database, pipeline.store, pipeline.index, self.record, outdated=self.ledger.outdated
+        )
 
     async def _exchange_metadata(self) -> None:
         """Give the source's documents its metadata, a batch at a time, so that none is held for long."""
@@ -219,170 +211,24 @@ class _Run:
             batch = others[start : start + _DOCUMENTS_A_STATEMENT]
             await set_metadata(database, batch, self.record.metadata)
 
-    async def _remove(self, document: KnownDocument) -> None:
-        pipeline = self.pipeline
-        removed = await self.policy.patience.wait_out(
-            lambda: remove_document(
-                pipeline.database,
-                pipeline.store,
-                pipeline.index,
-                document.id,
-                revision=document.revision,
-                path=document.path,
-            )
-        )
-        # Not `+= await`, which would forget what other files at work have added meanwhile.
-        self.report.removed += removed
-
-    async def _follow(self, moves: Sequence[Move]) -> list[tuple[FoundFile, KnownDocument | None]]:
+    async def _follow(self, moves: Sequence[Move]) -> list[Work]:
         """Give renamed documents their new paths; returns what is left to do for them."""
+        ledger = self.ledger
         moved = await self.policy.patience.wait_out(
             lambda: move_documents(self.pipeline.database, self.record, moves)
         )
-        work: list[tuple[FoundFile, KnownDocument | None]] = []
+        work: list[Work] = []
         for move in moves:
             if move.document.id not in moved.done:
                 # Another run was there first: what it left behind is compared as if nothing were known of a move.
-                await self._remove(move.document)
-                work.append((move.found, None))
+                await ledger.remove(move.document)
+                work.append(Work(found=move.found, known=None))
                 continue
-            self.report.renamed += 1
+            ledger.report.renamed += 1
             if move.document.id in moved.stale or move.document.recipe != self.pipeline.recipe(
                 move.found.path
             ):
-                work.append((move.found, replace(move.document, path=move.found.path, recipe="")))
-        self.moved = moved.done
+                known = replace(move.document, path=move.found.path, recipe="")
+                work.append(Work(found=move.found, known=known))
+        ledger.moved = moved.done
         return work
-
-    async def _index_all(self, work: Iterator[tuple[FoundFile, KnownDocument | None]]) -> None:
-        async def take_next() -> None:
-            for found, known in work:
-                async with self.budget.spend(found.size_bytes or _UNKNOWN_BYTES):
-                    await self._index_one(found, known)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self.policy.in_flight):
-                    group.create_task(take_next())
-        except BaseExceptionGroup as group:
-            # Not `except*`: what is raised there comes out wrapped in another group on some releases of Python 3.11.
-            ours, others = group.split(FootnoteError)
-            if ours is None or others is not None:
-                raise
-            raise _first(ours) from group
-
-    async def _index_one(
-        self, found: FoundFile, known: KnownDocument | None, *, attempts: int = _ATTEMPTS
-    ) -> None:
-        fate: Fate
-        chunks = 0
-        try:
-            indexed = await self.policy.patience.wait_out(
-                lambda: self.pipeline.index_file(self.source, self.record, found, known)
-            )
-            fate, chunks = indexed.outcome, indexed.chunks
-            if known is not None:
-                self.outdated.discard(known.id)
-        except NoTextError as exc:
-            fate = await self._skip(found, known, exc)
-        except (ParseError, FileTooLargeError, ContentRejectedError) as exc:
-            fate = await self._fail(found, exc)
-            if known is not None:
-                # Its content cannot be read, and what was indexed of it is no longer there.
-                await self._remove(known)
-        except FileReplacedError as exc:
-            if attempts > 1:
-                now = replace(found, size_bytes=exc.size_bytes, mtime_ns=exc.mtime_ns)
-                await self._index_one(now, known, attempts=attempts - 1)
-                return
-            fate = await self._fail(found, exc)
-        except OUTAGES:
-            raise
-        except (FileUnreadableError, ModelError, DocumentChangedError) as exc:
-            fate = await self._fail(found, exc)
-        self._count(fate, chunks, known)
-        self.progress.finished(found.path, fate, chunks)
-        await self._merge_now_and_then(chunks)
-
-    async def _merge_now_and_then(self, chunks: int) -> None:
-        """Keep searching quick during a long run, too."""
-        self.unmerged += chunks
-        if self.unmerged >= self.policy.segments.fresh:
-            self.unmerged = 0
-            database, collection_id = self.pipeline.database, self.pipeline.index.collection_id
-            await self.policy.patience.wait_out(
-                lambda: merge_segments(database, collection_id, self.policy.segments)
-            )
-
-    def _count(self, fate: Fate, chunks: int, known: KnownDocument | None) -> None:
-        is_moved = known is not None and known.id in self.moved
-        match fate:
-            case "added":
-                self.report.added += 1
-            case "updated" if not is_moved:
-                self.report.updated += 1
-            case "unchanged" if not is_moved:
-                self.report.unchanged += 1
-            case "failed" | "skipped" if is_moved:
-                self.report.renamed -= 1  # a file has one fate
-        self.report.chunks += chunks
-
-    async def _skip(self, found: FoundFile, known: KnownDocument | None, why: NoTextError) -> Fate:
-        """There is nothing in a file to take in; what was indexed of it is no longer there."""
-        reason = _reason(found, why)
-        self.report.skipped.append(Skipped(path=found.path, reason=reason))
-        await self._remember(found.path, reason, retryable=False, found=found, outcome="skipped")
-        if known is not None:
-            await self._remove(known)
-        return "skipped"
-
-    async def _fail(self, found: FoundFile, error: FootnoteError) -> Fate:
-        """Report a file that could not be ingested, and remember it."""
-        failure = await self._remember(
-            found.path,
-            _reason(found, error),
-            retryable=error.retryable,
-            found=found,
-            # Which limits a file met is not part of its recipe: one that was too large is looked at again.
-            by_recipe=not isinstance(error, FileTooLargeError),
-            give_up_after=TRIES_WHEN_STOPPED if isinstance(error, ParserStoppedError) else None,
-        )
-        self.report.failed.append(Failed(path=found.path, error=failure.error, retryable=failure.retryable))
-        return "failed"
-
-    async def _remember(
-        self,
-        path: str,
-        reason: str,
-        *,
-        retryable: bool,
-        found: FoundFile | None,
-        outcome: Literal["failed", "skipped"] = "failed",
-        by_recipe: bool = True,
-        give_up_after: int | None = None,
-    ) -> KnownFailure:
-        failure = KnownFailure(
-            path=path,
-            outcome=outcome,
-            error=reason,
-            retryable=retryable,
-            size_bytes=0 if found is None else found.size_bytes,
-            mtime_ns=0 if found is None else found.mtime_ns,
-            recipe="" if found is None or not by_recipe else (self.pipeline.recipe(path) or ""),
-        )
-        self.remembered.add(path)
-        return await self.policy.patience.wait_out(
-            lambda: record_failure(
-                self.pipeline.database, self.record.id, failure, give_up_after=give_up_after
-            )
-        )
-
-
-def _reason(found: FoundFile, error: FootnoteError) -> str:
-    """What an error says, without the file's name, which stands beside the reason wherever it is shown."""
-    return str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
-
-
-def _first(group: BaseExceptionGroup[FootnoteError]) -> FootnoteError:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
