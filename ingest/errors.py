@@ -7,6 +7,7 @@ IngestError
 │   └── ParserStoppedError   its parser crashed, or was stopped at a limit (retryable: the machine may be the reason)
 ├── ParsersUnavailableError  the parser processes cannot be started, or do not stay alive (retryable)
 ├── FileTooLargeError        a file has more bytes than may be read (permanent)
+├── EngineUnavailableError   the machines that were to work on files cannot be had, or are not fit for it
 └── FileUnreadableError      the file vanished, changed while read, or may not be opened (retryable)
     └── FileReplacedError    it is not the file any more that was listed (retryable)
 """
@@ -42,6 +43,10 @@ class ParsersUnavailableError(IngestError):
     """The parser processes cannot be started, or do not stay alive; no fault of the file that waited for one."""
 
     retryable = True
+
+
+class EngineUnavailableError(IngestError):
+    """The machines that were to work on files cannot be had, do not stay, or are not set up for it."""
 
 
 class FileTooLargeError(IngestError):

@@ -23,11 +23,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FootnoteError(Exception):
     """Root of Footnote's errors. `str(error)` is fit to be shown to a person."""
 
     retryable: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel between processes whatever their constructors take."""
+        return _as_it_was, (type(self), self.args), self.__dict__
+
+
+def _as_it_was(kind: type[FootnoteError], args: tuple[Any, ...]) -> FootnoteError:
+    return kind.__new__(kind, *args)
 
 
 class ConfigurationError(FootnoteError):

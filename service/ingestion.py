@@ -23,6 +23,7 @@ from ingest.sources import Source, load_source
 from retrieval.database import Database
 from retrieval.indexes import active_index
 from retrieval.removing import purge_revisions, remove_document
+from service.engines import Engines, in_this_process
 from service.intake import Intake
 from service.parsing import parser_policy
 from service.places import Place
@@ -40,6 +41,7 @@ async def ingest_path(
     rules: SourceRules,
     progress: Progress,
     retry_failed: bool = False,
+    engines: Engines = in_this_process,
 ) -> RefreshReport:
     """Make the index equal to a place. Raises `SourceUnavailableError`, `InvalidRequestError`."""
     patience = refresh_policy(intake.settings).patience
@@ -54,6 +56,7 @@ async def ingest_path(
         progress=progress,
         below=target.below,
         retry_failed=retry_failed,
+        engines=engines,
     )
 
 
@@ -66,6 +69,7 @@ async def refresh_registered(
     progress: Progress,
     below: str = "",
     retry_failed: bool = False,
+    engines: Engines = in_this_process,
 ) -> RefreshReport:
     """Make the index equal to a registered source."""
     policy = refresh_policy(intake.settings)
@@ -78,6 +82,7 @@ async def refresh_registered(
         policy=policy,
         below=below,
         retry_failed=retry_failed,
+        engine=engines(pipeline, source),
     )
     retention_days = intake.settings.ingest.retention_days
     await policy.patience.wait_out(lambda: purge_revisions(intake.database, retention_days=retention_days))
@@ -154,6 +159,7 @@ async def retry_failed(
     *,
     collection: str | None,
     progress: Callable[[SourceRecord], AbstractContextManager[Progress]],
+    engines: Engines = in_this_process,
 ) -> list[RefreshReport]:
     """Refresh the sources that have failures, and try those again as well; of all collections where none is named."""
     reports = []
@@ -169,6 +175,7 @@ async def retry_failed(
                     collection=state.collection,
                     progress=told,
                     retry_failed=True,
+                    engines=engines,
                 )
             except SourceUnavailableError as exc:
                 report = failed_path(state.source.location, exc)

@@ -49,10 +49,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of a file, as it was when it was read: it is in the index, or why it is not."""
+    """What became of a file, as it was when it was read: it is in the index, or why it is not.
+
+    notes: what its parser left out and why, where nobody here has told of it yet.
+    """
 
     work: Work
     result: Indexed | FootnoteError
+    notes: tuple[str, ...] = ()
 
 
 Settle = Callable[[Done], Awaitable[None]]

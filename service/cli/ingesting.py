@@ -22,6 +22,7 @@ from service.cli.options import (
     with_database,
     with_intake,
 )
+from service.engines import EngineChoice, EngineKind, open_engines
 from service.ingestion import failed_path, ingest_path, plan_path, retry_failed
 from service.intake import Intake
 from service.places import Place, read_place
@@ -71,18 +72,30 @@ def ingest(
     ] = None,
     meta: MetadataOption = None,
     no_meta: NoMetadataOption = False,
+    engine: Annotated[
+        EngineKind,
+        typer.Option(help="Where files are worked on: in this process, or on a Ray cluster (extra: ray)."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The Ray cluster to work on, or auto for that of this machine; else one is started for the run.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Make the index equal to folders, buckets or lists: new files in, changed ones replaced, vanished ones out."""
     rules = _rules(include, exclude, readers, meta, no_rules=no_rules, no_meta=no_meta)
     places = [read_place(path) for path in paths or ()]
     _check(places, rules, dry_run=dry_run, retry=retry)
+    choice = EngineChoice(kind=engine, address=address)
     if not places:
-        reports = _retry_all(collection)
+        reports = _retry_all(collection, choice)
     elif dry_run:
         reports = _plan_all(places, collection or _DEFAULT_COLLECTION, rules)
     else:
-        reports = _ingest_all(places, collection or _DEFAULT_COLLECTION, rules, retry=retry)
+        reports = _ingest_all(places, collection or _DEFAULT_COLLECTION, rules, choice, retry=retry)
     total = add_up(reports)
     if as_json:
         print_json(total.as_json())
@@ -127,13 +140,17 @@ def _check(places: Sequence[Place], rules: SourceRules, *, dry_run: bool, retry:
         raise InvalidRequestError("--dry-run does nothing and --retry-failed does: give one of them.")
 
 
-def _retry_all(collection: str | None) -> list[RefreshReport]:
+def _retry_all(collection: str | None, choice: EngineChoice) -> list[RefreshReport]:
     async def run(intake: Intake) -> list[RefreshReport]:
         if collection is not None:
             await find_collection(intake.database, collection)
-        async with intake.parser_pool() as pool:
+        async with intake.parser_pool() as pool, open_engines(intake, choice) as engines:
             return await retry_failed(
-                intake, pool, collection=collection, progress=lambda source: IngestProgress(source.location)
+                intake,
+                pool,
+                collection=collection,
+                progress=lambda source: IngestProgress(source.location),
+                engines=engines,
             )
 
     return with_intake(run)
@@ -156,11 +173,11 @@ def _plan_all(places: Sequence[Place], collection: str, rules: SourceRules) -> l
 
 
 def _ingest_all(
-    places: Sequence[Place], collection: str, rules: SourceRules, *, retry: bool
+    places: Sequence[Place], collection: str, rules: SourceRules, choice: EngineChoice, *, retry: bool
 ) -> list[RefreshReport]:
     async def run(intake: Intake) -> list[RefreshReport]:
         reports = []
-        async with intake.parser_pool() as pool:
+        async with intake.parser_pool() as pool, open_engines(intake, choice) as engines:
             for place in places:
                 with IngestProgress(str(place)) as progress:
                     try:
@@ -172,6 +189,7 @@ def _ingest_all(
                             rules=rules,
                             progress=progress,
                             retry_failed=retry,
+                            engines=engines,
                         )
                     except SourceUnavailableError as exc:
                         report = failed_path(str(place), exc)
