@@ -1,6 +1,6 @@
 """One graph of vectors against the same vectors in partitions with a graph each, and vectors of other dimensions.
 
-    python -m benchmarks.scale_partitions --corpus DIR --cache DIR [--vectors 200000] [--parts 1 4 16] [--dimensions 384]
+    python -m benchmarks.scale_partitions --corpus DIR --cache DIR [--vectors 200000] [--parts 1 4 16]
 
 Vectors are the first of a corpus that `scale --keep` has made (DIR/1000000/corpus), in an embedded Postgres of this
 benchmark's own; for a higher dimension they are turned into it by an orthonormal map, so that the neighbours stay what
