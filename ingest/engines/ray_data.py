@@ -7,10 +7,14 @@ had that is gone. Nothing of that is done here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import signal
+import socket
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +22,7 @@ from ingest.engines import Done, Settle, Work
 from ingest.engines.blueprint import Blueprint
 from ingest.engines.spread import EmbedStage, PublishStage, ReadStage, Stage, index_in_passes, pack, unpack
 from ingest.errors import EngineUnavailableError
-from retrieval.errors import ExtraMissingError, FootnoteError
+from retrieval.errors import ExtraMissingError, FootnoteError, InvalidRequestError
 
 # Ray tells its maker how it is used unless this is set, and it is read when Ray starts.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -42,6 +46,9 @@ _CPUS_TO_READ = 0.2
 _CPUS_TO_EMBED = 0.8
 
 
+_ANSWER_WITHIN_S = 10.0
+
+
 @dataclass(slots=True)
 class Cluster:
     """A Ray cluster, joined when it is first needed and left with the context.
@@ -54,12 +61,20 @@ class Cluster:
 
     async def join(self) -> None:
         """Join the cluster. Raises `EngineUnavailableError`."""
-        if not self._is_joined:
-            # In a thread: there Ray leaves the handlers of signals alone.
-            await asyncio.to_thread(self._join)
-            self._is_joined = True
+        if self._is_joined:
+            return
+        if self.address is not None:
+            await asyncio.to_thread(_check_reachable, self.address)
+        kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._is_joined = True  # or is about to be, and has to be left where that is interrupted
+        await asyncio.to_thread(self._join)
+        if threading.current_thread() is threading.main_thread():
+            # Ray's core has put handlers of its own in their place, which end the process with a stack of addresses.
+            for number, handler in kept.items():
+                signal.signal(number, handler)
 
     def _join(self) -> None:
+        logging.getLogger("ray").setLevel(logging.ERROR)
         own = {} if self.address is not None else {"include_dashboard": False}
         try:
             ray.init(
@@ -83,14 +98,37 @@ class Cluster:
             await asyncio.to_thread(ray.shutdown)
 
 
-@asynccontextmanager
-async def open_cluster(address: str | None) -> AsyncIterator[Cluster]:
-    """A cluster to be joined when it is needed."""
-    cluster = Cluster(address)
+def _check_reachable(address: str) -> None:
+    """Refuse an address at which nobody answers: Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in address or not port.isdigit():
+        raise InvalidRequestError(
+            f"'{address}' is not the address of a Ray cluster. Give HOST:PORT of its head node, as ray start --head "
+            "prints it (the port is 6379 unless it was set), or auto."
+        )
     try:
-        yield cluster
-    finally:
-        await cluster.leave()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_WITHIN_S).close()
+    except OSError as exc:
+        raise EngineUnavailableError(
+            f"the Ray cluster at {address} cannot be reached ({exc.strerror or exc}). See that its head node runs "
+            "(ray status) and that this machine may connect to it."
+        ) from exc
+
+
+@contextlib.asynccontextmanager
+async def open_cluster(address: str | None) -> AsyncIterator[Cluster]:
+    """A cluster to be joined when it is needed.
+
+    What Ray has to say of it (a machine is gone) goes to standard error, where Ray itself would take standard output.
+    """
+    cluster = Cluster(address)
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield cluster
+        finally:
+            await cluster.leave()
 
 
 class StageOnTables:
