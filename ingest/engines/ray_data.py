@@ -74,13 +74,13 @@ class Cluster:
                 signal.signal(number, handler)
 
     def _join(self) -> None:
-        logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
         own = {} if self.address is not None else {"include_dashboard": False}
         try:
             ray.init(
                 address=self.address or "local",
                 log_to_driver=False,
-                logging_level=logging.ERROR,
+                logging_level=logging.CRITICAL,
                 namespace="footnote",
                 **own,
             )
@@ -173,7 +173,8 @@ class RayEngine:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        # It logs what it raises, with stacks, and a machine that is gone is told of by Ray itself.
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         resources = ray.cluster_resources()
         cpus, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
         on_gpu = gpus > 0 and self.blueprint.embedder.kind == "sentence_transformer"
