@@ -8,18 +8,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import torch
 import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from tokenizers import Tokenizer
 
 from retrieval.errors import ConfigurationError, WeightsError
+from retrieval.processes.worker import Served
 from retrieval.tokenizing import TextTokenizer
 
 _log = logging.getLogger(__name__)
@@ -136,6 +138,11 @@ def choose_device(asked: str | None) -> str:
             "install a torch build for the GPU's driver, or set the device to 'cpu'"
         )
     return asked
+
+
+def count_gpus(orders: Mapping[str, Any]) -> Served:
+    """How many GPUs torch sees, for a process that is asked nothing else (`retrieval.processes`)."""
+    return Served(facts={"gpus": torch.cuda.device_count()}, answer=lambda _: np.empty(0, dtype=np.float32))
 
 
 def choose_dtype(precision: str) -> torch.dtype:

@@ -81,7 +81,7 @@ class SentenceTransformerEmbedder:
                 "give the whole repository of a sentence-transformers model"
             )
         loaded = files.load(SentenceTransformer, device=device, precision=precision)
-        self._tokenizer, self.max_tokens = private_tokenizer(loaded)
+        self.tokenizer, self.max_tokens = private_tokenizer(loaded)
         pooling = _pooling_of(loaded, files.location)
         pad_id = loaded.tokenizer.pad_token_id or 0
         forward = _forward_pass(loaded, pooling, device=device, pad_id=pad_id)
@@ -100,7 +100,7 @@ class SentenceTransformerEmbedder:
         self.identity = EmbedderIdentity(
             model=files.name,
             fingerprint=files.fingerprint,
-            dimension=runner.run([self._tokenizer.text_ids("a")]).shape[1],  # and so it is seen to run
+            dimension=runner.run([self.tokenizer.text_ids("a")]).shape[1],  # and so it is seen to run
             pooling=pooling,
             normalized=True,
             query_prefix=_prompt(loaded, "query") or family.query_prefix,
@@ -109,10 +109,10 @@ class SentenceTransformerEmbedder:
         )
 
     def count_tokens(self, text: str) -> int:
-        return self._tokenizer.count(text)
+        return self.tokenizer.count(text)
 
     def token_ends(self, text: str) -> list[int]:
-        return self._tokenizer.token_ends(text)
+        return self.tokenizer.token_ends(text)
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
@@ -129,7 +129,7 @@ class SentenceTransformerEmbedder:
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if self._runner is None:
             raise ModelError(f"the model {self.identity.model} has been closed")
-        rows = self._runner.run(self._tokenizer.batch_ids(texts))
+        rows = self._runner.run(self.tokenizer.batch_ids(texts))
         unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
 
