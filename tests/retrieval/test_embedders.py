@@ -368,7 +368,7 @@ def test_the_gpu_benchmark_runs_on_a_cpu_with_nothing_but_torch_and_sentence_tra
         "import runpy, sys\n"
         "absent = ['onnxruntime', 'psycopg', 'pgvector', 'fastapi', 'openai', 'pydantic_settings', 'pypdfium2']\n"
         "sys.modules.update(dict.fromkeys(absent))\n"
-        "sys.argv = ['embed_gpu.py', '--quick']\n"
+        "sys.argv = ['embed_gpu.py', '--quick', '--devices', 'cpu,cpu']\n"
         "runpy.run_path('benchmarks/embed_gpu.py', run_name='__main__')"
     )
     ran = subprocess.run(
@@ -384,6 +384,9 @@ def test_the_gpu_benchmark_runs_on_a_cpu_with_nothing_but_torch_and_sentence_tra
     assert embedder["lowest_cosine"] > 0.999
     assert reranker["largest_difference"] < 0.01
     assert embedder["adapter_tokens_per_s"] > 0
+    assert [each["documents_at_once"] for each in embedder["pipeline"]] == [1, 8]
+    assert all(each["tokens_per_s"] > 0 for each in embedder["pipeline"])
+    assert embedder["several_tokens_per_s"] > 0
 
 
 @pytest.mark.extras
