@@ -237,7 +237,7 @@ def _save_modules(folder: Path, model: TinyModel) -> None:
         save_file(
             {"linear.weight": torch.randn(WIDTH, WIDTH) / 8}, folder / f"{index}_Dense" / "model.safetensors"
         )
-    told = {"do_lower_case": False}
+    told: dict[str, int] = {"do_lower_case": False}
     if model.max_seq_length is not None:
         told["max_seq_length"] = model.max_seq_length
     (folder / "sentence_bert_config.json").write_text(json.dumps(told))
