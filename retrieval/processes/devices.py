@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from retrieval.errors import ConfigurationError, ModelError
+import importlib.util
+
+from retrieval.errors import ConfigurationError, ExtraMissingError, ModelError
 from retrieval.processes.process import ModelProcess, ProcessEndedError
 
 ALL = "all"
@@ -34,6 +36,8 @@ def split_devices(device: str) -> list[str]:
 
 def _all_gpus() -> list[str]:
     """Counted in another process: what torch takes of memory and GPU for that, this one needs for nothing else."""
+    if importlib.util.find_spec("torch") is None:
+        raise ExtraMissingError("gpu", f"the device '{ALL}'")
     try:
         process = ModelProcess("the GPUs", threads=1)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.embedders import Embedder, EmbedderSpec
+from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
 from retrieval.embedders.processes import ProcessEmbedder
 from retrieval.errors import (
     ConfigurationError,
@@ -31,7 +32,7 @@ from retrieval.errors import (
 )
 from retrieval.processes.devices import names_several, split_devices
 from retrieval.processes.pool import ModelPool
-from retrieval.rerankers import RerankerSpec
+from retrieval.rerankers import RerankerSpec, load_reranker
 from retrieval.rerankers.onnx import OnnxReranker
 from retrieval.rerankers.processes import ProcessReranker
 from tests.retrieval.served_models import FUNCTION
@@ -306,6 +307,16 @@ def test_devices_that_cannot_be_told_apart_or_do_not_go_together_are_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=reason):
         split_devices(device)
+
+
+@pytest.mark.parametrize("device", ["cpu,cpu", "all"])
+def test_without_torch_the_error_names_the_extra(device: str) -> None:
+    if importlib.util.find_spec("torch") is not None:
+        pytest.skip("torch is installed")
+    with pytest.raises(ExtraMissingError, match=r"pip install 'footnote-service\[gpu\]'"):
+        load_embedder(EmbedderSpec(kind="sentence_transformer", model="anything", device=device))
+    with pytest.raises(ExtraMissingError, match=r"pip install 'footnote-service\[gpu\]'"):
+        load_reranker(RerankerSpec(kind="cross_encoder", model="anything", device=device))
 
 
 @pytest.mark.extras
