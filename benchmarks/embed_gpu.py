@@ -1,6 +1,8 @@
 """The GPU adapters of embedder and reranker against plain sentence-transformers. Figures: docs/performance.md.
 
+    python benchmarks/embed_gpu.py                  all of it in one call, about eight minutes on an H200
     python benchmarks/embed_gpu.py [--shapes bge-small bge-large bge-reranker-large] [--precisions fp16 bf16]
+    python benchmarks/embed_gpu.py --devices cuda:0,cuda:1          the embedder in several processes, too
     python benchmarks/embed_gpu.py --quick          tiny sizes on the CPU: shows that it runs, measures nothing
 
 Stands alone: it needs torch, transformers and sentence-transformers, no model from anywhere and no other part of
@@ -10,8 +12,10 @@ forward pass does not depend on.
 
 Prints, for each shape and precision: tokens a second of both, their ratio (against the fastest of plain's batch
 sizes), the fraction of the device's measured matrix-multiply rate that the adapter reaches, and how far the two are
-apart; then one line of JSON. Only real tokens are counted, never padding. --profile adds how long the GPU was busy
-with the adapter, and with which kernels.
+apart; how long the GPU was busy with the adapter, and with which kernels; for an embedder, how much comes through the
+product's batcher from documents that are parsed already, eight at once as in ingestion and as many as fill its batches,
+and how long the GPU is busy meanwhile. Then one line of JSON. Only real tokens are counted, never padding. What has not
+begun after --limit seconds is left out, and named.
 """
 
 from __future__ import annotations
@@ -23,23 +27,20 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import CrossEncoder, SentenceTransformer
 
-from benchmarks.random_encoders import SHAPES, make_texts, make_words, save_embedder, save_reranker
-from retrieval.embedders.sentence_transformer import SentenceTransformerEmbedder
-from retrieval.rerankers.cross_encoder import CrossEncoderReranker
+from benchmarks.gpu_contests import Contest, Embedding, Reranking
+from benchmarks.gpu_pipeline import PipelineResult, busy_share, timed
+from benchmarks.random_encoders import SHAPES, make_words, save_embedder, save_reranker
 from retrieval.torch_models import choose_device, choose_dtype
 
 
@@ -48,6 +49,7 @@ class Result:
     """What was measured of one shape in one precision. Rates are of real tokens.
 
     lowest_cosine compares an embedder's vectors with those of plain, largest_difference a reranker's logits.
+    several_tokens_per_s: of the embedder in a process for each of several devices.
     """
 
     shape: str
@@ -61,84 +63,9 @@ class Result:
     fraction_of_matmul: float
     lowest_cosine: float | None = None
     largest_difference: float | None = None
-
-
-class Contest(Protocol):
-    """Adapter and plain model with the same weights, on the same inputs."""
-
-    def run_adapter(self) -> NDArray[np.float32]: ...
-
-    def run_plain(self, batch_size: int) -> NDArray[np.float32]: ...
-
-    def close(self) -> None: ...
-
-
-class Embedding:
-    """Texts to vectors: `SentenceTransformerEmbedder` against `SentenceTransformer.encode`."""
-
-    def __init__(
-        self, folder: str, words: Sequence[str], lengths: Sequence[int], *, device: str, precision: str
-    ) -> None:
-        self._texts = make_texts(words, [length - 2 for length in lengths])
-        self._adapter = SentenceTransformerEmbedder(folder, device=device, precision=precision)
-        self._plain = SentenceTransformer(
-            folder, device=device, local_files_only=True, model_kwargs={"dtype": choose_dtype(precision)}
-        )
-        assert [self._adapter.count_tokens(text) + 2 for text in self._texts[:20]] == list(lengths[:20])
-
-    def run_adapter(self) -> NDArray[np.float32]:
-        return _on_threads(self._adapter, self._adapter.embed_documents, self._texts)
-
-    def run_plain(self, batch_size: int) -> NDArray[np.float32]:
-        rows = self._plain.encode(self._texts, batch_size=batch_size, show_progress_bar=False)
-        return _as_fp32(rows)
-
-    def close(self) -> None:
-        self._adapter.close()
-
-
-class Reranking:
-    """Pairs to logits: `CrossEncoderReranker` against `CrossEncoder.predict`. A question has 16 tokens."""
-
-    def __init__(
-        self, folder: str, words: Sequence[str], lengths: Sequence[int], *, device: str, precision: str
-    ) -> None:
-        questions = make_texts(words, [16] * len(lengths))
-        passages = make_texts(words, [length - 20 for length in lengths])
-        self._pairs = list(zip(questions, passages, strict=True))
-        self._adapter = CrossEncoderReranker(folder, device=device, precision=precision)
-        self._plain = CrossEncoder(
-            folder, device=device, local_files_only=True, model_kwargs={"dtype": choose_dtype(precision)}
-        )
-        read = self._plain.tokenizer(*map(list, zip(*self._pairs[:20], strict=True)))["input_ids"]
-        assert [len(ids) for ids in read] == list(lengths[:20])
-
-    def run_adapter(self) -> NDArray[np.float32]:
-        return _on_threads(self._adapter, self._adapter.score, self._pairs)
-
-    def run_plain(self, batch_size: int) -> NDArray[np.float32]:
-        logits = self._plain.predict(
-            self._pairs, batch_size=batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
-        )
-        return _as_fp32(logits)
-
-    def close(self) -> None:
-        self._adapter.close()
-
-
-def _as_fp32(values: Any) -> NDArray[np.float32]:
-    converted: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
-    return converted
-
-
-def _on_threads(
-    adapter: Any, run: Callable[[Sequence[Any]], NDArray[np.float32]], items: Sequence[Any]
-) -> NDArray[np.float32]:
-    """As the batchers do: jobs of the adapter's batch size on as many threads as it can use."""
-    size = adapter.batch_size
-    jobs = [items[start : start + size] for start in range(0, len(items), size)]
-    with ThreadPoolExecutor(adapter.parallelism) as threads:
-        return np.concatenate(list(threads.map(run, jobs)))
+    gpu_busy: float | None = None
+    pipeline: Sequence[PipelineResult] = ()
+    several_tokens_per_s: float | None = None
 
 
 def measure_matmul(device: str, precision: str, size: int) -> float:
@@ -151,18 +78,12 @@ def measure_matmul(device: str, precision: str, size: int) -> float:
         _wait_for(device)
 
     multiply()
-    return 10 * 2.0 * size**3 / min(_timed(multiply)[0] for _ in range(5)) / 1e12
+    return 10 * 2.0 * size**3 / min(timed(multiply)[0] for _ in range(5)) / 1e12
 
 
 def _wait_for(device: str) -> None:
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-
-
-def _timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    begin = time.perf_counter()
-    result = run()
-    return time.perf_counter() - begin, result
 
 
 def compare(
@@ -182,9 +103,9 @@ def compare(
     adapter_times: list[float] = []
     plain_times: dict[int, list[float]] = {size: [] for size in plain_batch_sizes}
     for _ in range(repeats):
-        adapter_times.append(_timed(contest.run_adapter)[0])
+        adapter_times.append(timed(contest.run_adapter)[0])
         for size, times in plain_times.items():
-            times.append(_timed(partial(contest.run_plain, size))[0])
+            times.append(timed(partial(contest.run_plain, size))[0])
     best_size = min(plain_times, key=lambda size: statistics.median(plain_times[size]))
     adapter_s, plain_s = statistics.median(adapter_times), statistics.median(plain_times[best_size])
     tflops = SHAPES[name].flops(lengths) / adapter_s / 1e12
@@ -209,17 +130,6 @@ def _likeness(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[st
     return {"lowest_cosine": round(float(cosines.min()), 6)}
 
 
-def print_profile(run: Callable[[], Any]) -> None:
-    """One more run, under torch's profiler: how long the GPU was busy, and with what."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
-        wall_s, _ = _timed(run)
-    kernels = sorted(profiler.key_averages(), key=lambda each: -each.self_device_time_total)
-    busy_s = sum(each.self_device_time_total for each in kernels) / 1e6
-    print(f"  GPU busy {busy_s:.3f} of {wall_s:.3f} s ({busy_s / wall_s:.0%})")
-    for each in kernels[:8]:
-        print(f"    {each.self_device_time_total / 1e3:8.1f} ms {each.count:6d} times {each.key[:90]}")
-
-
 def _describe(device: str) -> str:
     name = torch.cuda.get_device_name() if device.startswith("cuda") else "CPU"
     return f"{name}, torch {torch.__version__}"
@@ -227,14 +137,23 @@ def _describe(device: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES)[:3])
-    parser.add_argument("--precisions", nargs="+", default=["fp16", "bf16"])
-    parser.add_argument("--texts", type=int, default=4096)
-    parser.add_argument("--plain-batch-sizes", nargs="+", type=int, default=[32, 128])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", help="default: the GPU if torch sees one")
     parser.add_argument(
-        "--profile", action="store_true", help="how long the GPU is busy with the adapter, and with what"
+        "--shapes", nargs="+", choices=SHAPES, default=["bge-large", "bge-reranker-large", "bge-small"]
+    )
+    parser.add_argument("--precisions", nargs="+", default=["fp16", "bf16"])
+    parser.add_argument("--texts", type=int, default=3072)
+    parser.add_argument("--plain-batch-sizes", nargs="+", type=int, default=[32, 128])
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--device", help="default: the GPU if torch sees one")
+    parser.add_argument("--devices", help="several, as in the settings: cuda:0,cuda:1 or all")
+    parser.add_argument(
+        "--limit", type=float, default=420.0, help="seconds after which nothing more is begun"
+    )
+    parser.add_argument(
+        "--profile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="how long the GPU is busy with the adapter, and with what",
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes on the CPU: shows that it runs")
     args = parser.parse_args()
@@ -242,40 +161,67 @@ def main() -> None:
         args.shapes, args.precisions = ["tiny", "tiny-reranker"], ["bf16"]
         args.texts, args.repeats, args.device = 64, 1, "cpu"
     device = choose_device(args.device)
+    on_gpu = device.startswith("cuda")
+    begun = time.monotonic()
     words = make_words()
     chooser = random.Random(1)
     lengths = [chooser.randint(*((32, 64) if args.quick else (128, 512))) for _ in range(args.texts)]
-    print(f"{_describe(device)}; {len(lengths)} texts, {sum(lengths)} tokens")
+    print(f"{_describe(device)}; {len(lengths)} texts, {sum(lengths)} tokens", flush=True)
     rates = {
-        precision: measure_matmul(device, precision, 8192 if device.startswith("cuda") else 1024)
+        precision: measure_matmul(device, precision, 8192 if on_gpu else 1024)
         for precision in args.precisions
     }
-    results = []
+    results: list[Result] = []
     for name in args.shapes:
         reranks = SHAPES[name].reranks
         with tempfile.TemporaryDirectory() as folder:
-            with torch.device(device):
-                (save_reranker if reranks else save_embedder)(Path(folder), SHAPES[name], words)
             for precision in args.precisions:
+                if time.monotonic() - begun > args.limit:
+                    print(f"left out after {args.limit:g} seconds: {name} {precision}", flush=True)
+                    continue
+                if not any(Path(folder).iterdir()):
+                    with torch.device(device):
+                        (save_reranker if reranks else save_embedder)(Path(folder), SHAPES[name], words)
                 contest = (Reranking if reranks else Embedding)(
                     folder, words, lengths, device=device, precision=precision
                 )
-                results.append(
-                    compare(
-                        name,
-                        precision,
-                        contest,
-                        lengths=lengths,
-                        plain_batch_sizes=args.plain_batch_sizes,
-                        repeats=args.repeats,
-                        matmul_tflops=rates[precision],
-                    )
+                result = compare(
+                    name,
+                    precision,
+                    contest,
+                    lengths=lengths,
+                    plain_batch_sizes=args.plain_batch_sizes,
+                    repeats=args.repeats,
+                    matmul_tflops=rates[precision],
                 )
-                print(_in_words(results[-1]))
-                if args.profile:
-                    print_profile(contest.run_adapter)
+                print(_in_words(result), flush=True)
+                results.append(_look_closer(result, contest, sum(lengths), args, on_gpu=on_gpu))
                 contest.close()
     print(json.dumps({"device": _describe(device), "results": [asdict(result) for result in results]}))
+
+
+def _look_closer(
+    result: Result, contest: Contest, tokens: int, args: argparse.Namespace, *, on_gpu: bool
+) -> Result:
+    """Add what the profiler, the batcher and several devices have to say, and print it."""
+    busy = None
+    if args.profile and on_gpu:
+        busy, kernels = busy_share(contest.run_adapter)
+        print(f"  GPU busy {busy:.0%}", *(f"    {words}" for words in kernels), sep="\n", flush=True)
+    pipeline = contest.run_pipeline(tokens, on_gpu=args.profile and on_gpu)
+    for each in pipeline:
+        share = "" if each.gpu_busy is None else f", GPU busy {each.gpu_busy:.0%}"
+        print(
+            f"  through the batcher, {each.documents_at_once} documents of {each.texts_a_document} texts at once: "
+            f"{each.tokens_per_s:,.0f} tokens/s{share}",
+            flush=True,
+        )
+    several_s = contest.run_several(args.devices) if args.devices else None
+    several = None if several_s is None else round(tokens / several_s)
+    if several is not None:
+        ratio = several / result.adapter_tokens_per_s
+        print(f"  on {args.devices}: {several:,.0f} tokens/s, {ratio:.2f} times one device", flush=True)
+    return replace(result, gpu_busy=busy, pipeline=pipeline, several_tokens_per_s=several)
 
 
 def _in_words(result: Result) -> str:

@@ -35,6 +35,15 @@ class TextTokenizer:
             raise WeightsError(f"the tokenizer {path} cannot be read: {exc}") from exc
         return cls(tokenizer, max_tokens=max_tokens)
 
+    @classmethod
+    def from_json(cls, written: str, *, max_tokens: int) -> TextTokenizer:
+        """The tokenizer that `to_json` has written."""
+        return cls(Tokenizer.from_str(written), max_tokens=max_tokens)
+
+    def to_json(self) -> str:
+        """All that it is, as tokenizer.json has it."""
+        return self._tokenizer.to_str()
+
     def count(self, text: str) -> int:
         """Number of tokens of the whole `text`, without special tokens."""
         return len(self._encode(text))

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.processes.devices import names_several
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderIdentity:
@@ -91,7 +93,9 @@ class EmbedderSpec:
     weights: the folder that holds the ONNX model's files (see `retrieval.weights`).
     threads: CPU sessions run side by side (onnx).
     deferred: load the model when it is first used; what is wrong with its files is told at once (onnx).
-    device / precision: for "sentence_transformer": "cuda", "cpu" or None (the best there is); "fp32", "bf16", "fp16".
+    device: for "sentence_transformer": "cuda", "cuda:1", "cpu" or None (the best there is); several with commas between
+        them ("cuda:0,cuda:1"), or "all" GPUs, have a process each.
+    precision: for "sentence_transformer": "fp32", "bf16", "fp16".
     """
 
     kind: Literal["onnx", "sentence_transformer"]
@@ -111,6 +115,10 @@ def load_embedder(spec: EmbedderSpec) -> Embedder:
 
             assert spec.weights is not None, "the onnx embedder needs a weights folder"
             return OnnxEmbedder(spec.weights, threads=spec.threads, deferred=spec.deferred)
+        case "sentence_transformer" if names_several(spec.device):
+            from retrieval.embedders.processes import ProcessEmbedder
+
+            return ProcessEmbedder(spec)
         case "sentence_transformer":
             from retrieval.embedders.sentence_transformer import SentenceTransformerEmbedder
 

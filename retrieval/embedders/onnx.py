@@ -60,11 +60,15 @@ class OnnxEmbedder:
             precision="int8",
         )
 
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        return self._model.tokenizer
+
     def count_tokens(self, text: str) -> int:
-        return self._model.tokenizer.count(text)
+        return self.tokenizer.count(text)
 
     def token_ends(self, text: str) -> list[int]:
-        return self._model.tokenizer.token_ends(text)
+        return self.tokenizer.token_ends(text)
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = np.empty((len(texts), _DIMENSION), dtype=np.float32)

@@ -23,6 +23,9 @@ except ModuleNotFoundError as exc:
 from retrieval.embedders import EmbedderIdentity
 
 _BGE_PREFIX = "Represent this sentence for searching relevant passages: "
+_BGE_PREFIX_ZH = "为这个句子生成表示以用于检索相关文章："
+_INSTRUCTION = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+_NOMIC_QUERY, _NOMIC_DOCUMENT = "search_query: ", "search_document: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +38,35 @@ class _Family:
     cosine_bounds: tuple[float, float]
 
 
+# Prefixes are those of the models' cards. What a model's own files say goes first; of many they say nothing.
 # The bounds of bge- and all-minilm are about the lowest cosine of unrelated and the highest of matching pairs on
-# SciFact (1st and 99th percentile); e5's come from its model card ("around 0.7 to 1.0"). Those of bge-m3 and
-# of an unknown model are guesses: measure them before relying on the fused scores of such a model.
+# SciFact (1st and 99th percentile); e5's come from its model cards ("around 0.7 to 1.0"). All others, and those of
+# an unknown model, are guesses: measure them before relying on the fused scores of such a model.
 _FAMILIES = (
     _Family(marker="bge-m3", cosine_bounds=(0.3, 0.85)),
+    _Family(marker="bge-small-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
+    _Family(marker="bge-base-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
+    _Family(marker="bge-large-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
     _Family(marker="bge-", query_prefix=_BGE_PREFIX, cosine_bounds=(0.4, 0.9)),
+    _Family(marker="e5-large-instruct", query_prefix=_INSTRUCTION + " ", cosine_bounds=(0.7, 0.95)),
+    _Family(marker="e5-mistral", query_prefix=_INSTRUCTION + " ", cosine_bounds=(0.2, 0.9)),
     _Family(marker="e5-", query_prefix="query: ", document_prefix="passage: ", cosine_bounds=(0.7, 0.95)),
+    _Family(marker="mxbai-embed-large", query_prefix=_BGE_PREFIX, cosine_bounds=(0.3, 0.9)),
+    _Family(marker="arctic-embed-m-v2", query_prefix="query: ", cosine_bounds=(0.1, 0.8)),
+    _Family(marker="arctic-embed-l-v2", query_prefix="query: ", cosine_bounds=(0.1, 0.8)),
+    _Family(marker="arctic-embed", query_prefix=_BGE_PREFIX, cosine_bounds=(0.1, 0.8)),
+    _Family(
+        marker="nomic-embed-text",
+        query_prefix=_NOMIC_QUERY,
+        document_prefix=_NOMIC_DOCUMENT,
+        cosine_bounds=(0.4, 0.9),
+    ),
+    _Family(
+        marker="modernbert-embed",
+        query_prefix=_NOMIC_QUERY,
+        document_prefix=_NOMIC_DOCUMENT,
+        cosine_bounds=(0.2, 0.9),
+    ),
     _Family(marker="all-minilm", cosine_bounds=(-0.1, 0.8)),
     _Family(marker="all-mpnet", cosine_bounds=(-0.1, 0.8)),
     _Family(marker="multi-qa", cosine_bounds=(-0.1, 0.8)),
@@ -81,7 +106,7 @@ class SentenceTransformerEmbedder:
                 "give the whole repository of a sentence-transformers model"
             )
         loaded = files.load(SentenceTransformer, device=device, precision=precision)
-        self._tokenizer, self.max_tokens = private_tokenizer(loaded)
+        self.tokenizer, self.max_tokens = private_tokenizer(loaded)
         pooling = _pooling_of(loaded, files.location)
         pad_id = loaded.tokenizer.pad_token_id or 0
         forward = _forward_pass(loaded, pooling, device=device, pad_id=pad_id)
@@ -100,19 +125,19 @@ class SentenceTransformerEmbedder:
         self.identity = EmbedderIdentity(
             model=files.name,
             fingerprint=files.fingerprint,
-            dimension=runner.run([self._tokenizer.text_ids("a")]).shape[1],  # and so it is seen to run
+            dimension=runner.run([self.tokenizer.text_ids("a")]).shape[1],  # and so it is seen to run
             pooling=pooling,
             normalized=True,
             query_prefix=_prompt(loaded, "query") or family.query_prefix,
-            document_prefix=_prompt(loaded, "document", "passage") or family.document_prefix,
+            document_prefix=_prompt(loaded, "document", "passage", "corpus") or family.document_prefix,
             precision=precision,
         )
 
     def count_tokens(self, text: str) -> int:
-        return self._tokenizer.count(text)
+        return self.tokenizer.count(text)
 
     def token_ends(self, text: str) -> list[int]:
-        return self._tokenizer.token_ends(text)
+        return self.tokenizer.token_ends(text)
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
@@ -129,7 +154,7 @@ class SentenceTransformerEmbedder:
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if self._runner is None:
             raise ModelError(f"the model {self.identity.model} has been closed")
-        rows = self._runner.run(self._tokenizer.batch_ids(texts))
+        rows = self._runner.run(self.tokenizer.batch_ids(texts))
         unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
 

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.processes.devices import names_several
+
 
 class Reranker(Protocol):
     """A model that scores pairs. Synchronous and safe to call from `parallelism` threads at once."""
@@ -57,6 +59,10 @@ def load_reranker(spec: RerankerSpec) -> Reranker:
 
             assert spec.weights is not None, "the onnx reranker needs a weights folder"
             return OnnxReranker(spec.weights, threads=spec.threads)
+        case "cross_encoder" if names_several(spec.device):
+            from retrieval.rerankers.processes import ProcessReranker
+
+            return ProcessReranker(spec)
         case "cross_encoder":
             from retrieval.rerankers.cross_encoder import CrossEncoderReranker
 

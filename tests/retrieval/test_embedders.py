@@ -36,7 +36,11 @@ PASSAGES = [
 ]
 QUESTION = "How many vacation days can I take along into next year?"
 
-MEMBERS = ["onnx", pytest.param("sentence_transformer", marks=pytest.mark.extras)]
+MEMBERS = [
+    "onnx",
+    pytest.param("sentence_transformer", marks=pytest.mark.extras),
+    pytest.param("two processes", marks=pytest.mark.extras),
+]
 
 
 def minilm() -> Path:
@@ -52,18 +56,26 @@ def member(request: pytest.FixtureRequest) -> Iterator[Embedder]:
     if request.param == "onnx":
         yield request.getfixturevalue("embedder")
         return
-    loaded = load_embedder(EmbedderSpec(kind="sentence_transformer", model=str(minilm()), device="cpu"))
+    loaded = load_embedder(_spec(request.param))
     yield loaded
     loaded.close()
 
 
+def _spec(member: str) -> EmbedderSpec:
+    device = "cpu,cpu" if member == "two processes" else "cpu"
+    return EmbedderSpec(kind="sentence_transformer", model=str(minilm()), device=device)
+
+
 @pytest.fixture(params=MEMBERS)
-def own_member(request: pytest.FixtureRequest) -> Embedder:
-    """A member of the test's own, to be closed by it."""
+def own_member(request: pytest.FixtureRequest) -> Iterator[Embedder]:
+    """A member of the test's own, which it may close."""
     if request.param == "onnx":
         weights = request.getfixturevalue("embedder_weights")
-        return load_embedder(EmbedderSpec(kind="onnx", weights=weights))
-    return load_embedder(EmbedderSpec(kind="sentence_transformer", model=str(minilm()), device="cpu"))
+        loaded = load_embedder(EmbedderSpec(kind="onnx", weights=weights))
+    else:
+        loaded = load_embedder(_spec(request.param))
+    yield loaded
+    loaded.close()
 
 
 def test_every_text_becomes_a_unit_row_in_its_place(member: Embedder) -> None:
@@ -155,6 +167,31 @@ def test_after_closing_every_call_is_a_model_error(own_member: Embedder) -> None
         own_member.embed_documents(["too late"])
     with pytest.raises(ModelError, match="closed"):
         own_member.embed_query("too late")
+
+
+# The models of sentence-transformers in several processes.
+
+
+@pytest.mark.extras
+def test_in_two_processes_vectors_are_those_of_one_and_the_weights_are_in_neither_owner() -> None:
+    one, two = load_embedder(_spec("sentence_transformer")), load_embedder(_spec("two processes"))
+    assert two.identity == one.identity
+    assert (two.parallelism, two.batch_size, two.max_tokens) == (2, one.batch_size, one.max_tokens)
+    assert two.token_ends(PASSAGES[0]) == one.token_ends(PASSAGES[0])
+    with ThreadPoolExecutor(2) as threads:
+        rows = list(threads.map(two.embed_documents, [PASSAGES] * 4))
+    assert all(np.allclose(each, one.embed_documents(PASSAGES), atol=1e-6) for each in rows)
+    assert np.allclose(two.embed_query(QUESTION), one.embed_query(QUESTION), atol=1e-6)
+    two.close()
+    script = (
+        "import sys; from retrieval.embedders import EmbedderSpec, load_embedder\n"
+        "spec = EmbedderSpec(kind='sentence_transformer', model=sys.argv[1], device='cpu,cpu')\n"
+        "embedder = load_embedder(spec); embedder.embed_query('x'); embedder.close()\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(minilm())], cwd=Path(__file__).parents[2], check=True, timeout=170
+    )
 
 
 # The int8 model on the CPU.
@@ -331,7 +368,7 @@ def test_the_gpu_benchmark_runs_on_a_cpu_with_nothing_but_torch_and_sentence_tra
         "import runpy, sys\n"
         "absent = ['onnxruntime', 'psycopg', 'pgvector', 'fastapi', 'openai', 'pydantic_settings', 'pypdfium2']\n"
         "sys.modules.update(dict.fromkeys(absent))\n"
-        "sys.argv = ['embed_gpu.py', '--quick']\n"
+        "sys.argv = ['embed_gpu.py', '--quick', '--devices', 'cpu,cpu']\n"
         "runpy.run_path('benchmarks/embed_gpu.py', run_name='__main__')"
     )
     ran = subprocess.run(
@@ -347,6 +384,9 @@ def test_the_gpu_benchmark_runs_on_a_cpu_with_nothing_but_torch_and_sentence_tra
     assert embedder["lowest_cosine"] > 0.999
     assert reranker["largest_difference"] < 0.01
     assert embedder["adapter_tokens_per_s"] > 0
+    assert [each["documents_at_once"] for each in embedder["pipeline"]] == [1, 8]
+    assert all(each["tokens_per_s"] > 0 for each in embedder["pipeline"])
+    assert embedder["several_tokens_per_s"] > 0
 
 
 @pytest.mark.extras

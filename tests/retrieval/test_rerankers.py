@@ -33,7 +33,11 @@ PASSAGES = [
 ]
 PAIRS = [(QUESTION, passage) for passage in PASSAGES]
 
-MEMBERS = ["onnx", pytest.param("cross_encoder", marks=pytest.mark.extras)]
+MEMBERS = [
+    "onnx",
+    pytest.param("cross_encoder", marks=pytest.mark.extras),
+    pytest.param("two processes", marks=pytest.mark.extras),
+]
 
 
 @pytest.fixture(scope="module", params=MEMBERS)
@@ -41,10 +45,14 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "onnx":
         yield request.getfixturevalue("reranker")
         return
-    folder = save_cross_encoder(tmp_path_factory.mktemp("cross-encoder"))
-    loaded = load_reranker(RerankerSpec(kind="cross_encoder", model=str(folder), device="cpu"))
+    loaded = load_reranker(_spec(request.param, tmp_path_factory.mktemp("cross-encoder")))
     yield loaded
     loaded.close()
+
+
+def _spec(member: str, folder: Path) -> RerankerSpec:
+    device = "cpu,cpu" if member == "two processes" else "cpu"
+    return RerankerSpec(kind="cross_encoder", model=str(save_cross_encoder(folder)), device=device)
 
 
 def test_every_pair_gets_its_logit_in_its_place(member: Reranker) -> None:
@@ -102,11 +110,7 @@ def test_half_a_surrogate_pair_is_refused(member: Reranker) -> None:
 
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_after_closing_every_call_is_a_model_error(kind: str, tmp_path: Path, reranker_weights: Path) -> None:
-    spec = (
-        RerankerSpec(kind="onnx", weights=reranker_weights)
-        if kind == "onnx"
-        else RerankerSpec(kind="cross_encoder", model=str(save_cross_encoder(tmp_path)), device="cpu")
-    )
+    spec = RerankerSpec(kind="onnx", weights=reranker_weights) if kind == "onnx" else _spec(kind, tmp_path)
     loaded = load_reranker(spec)
     loaded.score(PAIRS[:1])
     loaded.close()
