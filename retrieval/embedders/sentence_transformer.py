@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -21,32 +20,7 @@ except ModuleNotFoundError as exc:
     raise ExtraMissingError("gpu", "the embedder kind 'sentence_transformer'") from exc
 
 from retrieval.embedders import EmbedderIdentity
-
-_BGE_PREFIX = "Represent this sentence for searching relevant passages: "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """What a family of models expects and its files do not say. `marker` is part of the model's name."""
-
-    marker: str
-    query_prefix: str = ""
-    document_prefix: str = ""
-    cosine_bounds: tuple[float, float]
-
-
-# The bounds of bge- and all-minilm are about the lowest cosine of unrelated and the highest of matching pairs on
-# SciFact (1st and 99th percentile); e5's come from its model card ("around 0.7 to 1.0"). Those of bge-m3 and
-# of an unknown model are guesses: measure them before relying on the fused scores of such a model.
-_FAMILIES = (
-    _Family(marker="bge-m3", cosine_bounds=(0.3, 0.85)),
-    _Family(marker="bge-", query_prefix=_BGE_PREFIX, cosine_bounds=(0.4, 0.9)),
-    _Family(marker="e5-", query_prefix="query: ", document_prefix="passage: ", cosine_bounds=(0.7, 0.95)),
-    _Family(marker="all-minilm", cosine_bounds=(-0.1, 0.8)),
-    _Family(marker="all-mpnet", cosine_bounds=(-0.1, 0.8)),
-    _Family(marker="multi-qa", cosine_bounds=(-0.1, 0.8)),
-)
-_UNKNOWN = _Family(marker="", cosine_bounds=(0.2, 0.9))
+from retrieval.model_families import family_of
 
 _Pooling = Literal["cls", "mean", "last"]
 _POOLING: dict[str, _Pooling] = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
@@ -92,7 +66,7 @@ class SentenceTransformerEmbedder:
             tokens_per_batch=tokens_per_batch or usual_tokens(forward, device=device),
         )
         self._runner: BatchRunner | None = runner
-        family = _family_of(files.name)
+        family = family_of(files.name)
         self.cosine_bounds = family.cosine_bounds
         # On a GPU one thread tokenizes while the other's batches run.
         self.parallelism = 2 if on_gpu else 1
@@ -132,10 +106,6 @@ class SentenceTransformerEmbedder:
         rows = self._runner.run(self._tokenizer.batch_ids(texts))
         unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
-
-
-def _family_of(name: str) -> _Family:
-    return next((family for family in _FAMILIES if family.marker in name.lower()), _UNKNOWN)
 
 
 def _prompt(model: Any, *names: str) -> str:
