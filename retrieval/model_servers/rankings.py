@@ -22,8 +22,8 @@ from retrieval.model_servers.client import ModelServer
 from retrieval.model_servers.spec import RerankForm, ScoreKind
 from retrieval.model_servers.vectors import figures, indexed
 
-_FURTHEST_LOGIT = 11.0
-"""Of what is made from a probability: where logits of cross-encoders end, save for outliers."""
+_FURTHEST_LOGIT = 16.0
+"""Of what is made from a probability: nearer to 1, 32 bits have no figures left."""
 
 _BYTES_BESIDE = 16 * 1024
 _BYTES_PER_RESULT = 1024
@@ -95,7 +95,7 @@ def read_logits(
 
 
 def logits_of(probabilities: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The inverse of the logistic function, from -11 to 11."""
+    """The inverse of the logistic function, from -16 to 16."""
     least = 1 / (1 + np.exp(_FURTHEST_LOGIT))
     clipped = np.clip(probabilities, least, 1 - least)
     return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float32)

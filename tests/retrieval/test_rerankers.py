@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from retrieval.errors import (
     ModelError,
     WeightsError,
 )
-from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
+from retrieval.model_servers.spec import RerankForm, ServerSpec
+from retrieval.rerankers import RemoteRerankerSpec, Reranker, RerankerSpec, load_reranker
 from retrieval.rerankers.onnx import OnnxReranker
+from tests.retrieval.model_servers.model_server import ModelServerOfTests, serving
 from tests.retrieval.tiny_models import save_cross_encoder
 
 QUESTION = "how many people live in the city"
@@ -33,7 +36,29 @@ PASSAGES = [
 ]
 PAIRS = [(QUESTION, passage) for passage in PASSAGES]
 
-MEMBERS = ["onnx", pytest.param("cross_encoder", marks=pytest.mark.extras)]
+FORMS: list[RerankForm] = ["vllm", "jina", "cohere", "tei"]
+MEMBERS = ["onnx", *FORMS, pytest.param("cross_encoder", marks=pytest.mark.extras)]
+
+
+@pytest.fixture(scope="module")
+def server(reranker: Reranker) -> Iterator[ModelServerOfTests]:
+    """A server that reranks with the real model, at most 3 passages at once."""
+    with serving() as served:
+        served.score = reranker.score
+        served.most_texts = 3
+        yield served
+
+
+def remote(server: ModelServerOfTests, form: RerankForm, weights: Path) -> Reranker:
+    spec = ServerSpec(
+        section="reranker",
+        base_url=server.url,
+        model="cross-encoder/ms-marco-MiniLM-L-12-v2",
+        location="inside",
+        tokenizer=weights / "tokenizer.json",
+        max_tokens=256,
+    )
+    return load_reranker(RerankerSpec(kind="remote", remote=RemoteRerankerSpec(server=spec, form=form)))
 
 
 @pytest.fixture(scope="module", params=MEMBERS)
@@ -41,8 +66,12 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "onnx":
         yield request.getfixturevalue("reranker")
         return
-    folder = save_cross_encoder(tmp_path_factory.mktemp("cross-encoder"))
-    loaded = load_reranker(RerankerSpec(kind="cross_encoder", model=str(folder), device="cpu"))
+    if request.param in FORMS:
+        weights = request.getfixturevalue("reranker_weights")
+        loaded = remote(request.getfixturevalue("server"), request.param, weights)
+    else:
+        folder = save_cross_encoder(tmp_path_factory.mktemp("cross-encoder"))
+        loaded = load_reranker(RerankerSpec(kind="cross_encoder", model=str(folder), device="cpu"))
     yield loaded
     loaded.close()
 
@@ -101,13 +130,16 @@ def test_half_a_surrogate_pair_is_refused(member: Reranker) -> None:
 
 
 @pytest.mark.parametrize("kind", MEMBERS)
-def test_after_closing_every_call_is_a_model_error(kind: str, tmp_path: Path, reranker_weights: Path) -> None:
-    spec = (
-        RerankerSpec(kind="onnx", weights=reranker_weights)
-        if kind == "onnx"
-        else RerankerSpec(kind="cross_encoder", model=str(save_cross_encoder(tmp_path)), device="cpu")
-    )
-    loaded = load_reranker(spec)
+def test_after_closing_every_call_is_a_model_error(
+    kind: str, tmp_path: Path, reranker_weights: Path, server: ModelServerOfTests
+) -> None:
+    if kind in FORMS:
+        loaded = remote(server, cast("RerankForm", kind), reranker_weights)
+    elif kind == "onnx":
+        loaded = load_reranker(RerankerSpec(kind="onnx", weights=reranker_weights))
+    else:
+        folder = str(save_cross_encoder(tmp_path))
+        loaded = load_reranker(RerankerSpec(kind="cross_encoder", model=folder, device="cpu"))
     loaded.score(PAIRS[:1])
     loaded.close()
     loaded.close()
