@@ -26,13 +26,10 @@ from retrieval.model_servers.client import ModelServer
 from retrieval.model_servers.fingerprints import fingerprint
 from retrieval.model_servers.refusals import RequestRefusedError
 from retrieval.model_servers.vectors import most_bytes, read_vectors
+from retrieval.sameness import SAME_VECTORS
 from retrieval.tokenizing import TextTokenizer
 
 logger = logging.getLogger(__name__)
-
-SAME_MODEL = 0.999
-"""The cosine of a text's vectors by the same model, at least: whatever it was batched with, on whichever device, in 16
-bits or 32 (bf16 to fp32: above .9999 on average). Two models give a text vectors of about any cosine."""
 
 _LOOKS_EVERY_S = 600.0
 _LOAD_PATIENCE_S = 5.0
@@ -170,7 +167,7 @@ class RemoteEmbedder:
                 return  # another thread has just done it
             seen = self._server.disruptions
             cosine = float(self._ask([_PROBE], patience_s=patience_s)[0] @ self._probe)
-            if cosine < SAME_MODEL:
+            if cosine < SAME_VECTORS:
                 raise ModelUnavailableError(
                     f"{self._server.name} gives the same text another vector than when it was first asked (cosine "
                     f"{cosine:.3f}): it runs another model under the same name now. Nothing more was taken from it. "

@@ -37,13 +37,13 @@ def read_vectors(server: ModelServer, answer: Any, count: int) -> NDArray[np.flo
     if len(widths) != 1 or 0 in widths:
         raise server.unreadable(f"vectors of {len(widths)} different dimensions, or empty ones,")
     vectors = np.stack(rows)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    for place in np.flatnonzero(~(np.isfinite(lengths[:, 0]) & (lengths[:, 0] > 0))):
+    fits = (np.abs(vectors) <= np.finfo(np.float32).max).all(axis=1)  # which nan does not, either
+    for place in np.flatnonzero(~(fits & vectors.any(axis=1))):
         raise ModelError(
             f"{server.name} sent a vector without a direction (zero, infinite or not a number) for text {place + 1} of "
             f"{count} of a request. The server's log may say why; models overflow at 16 bits with some texts."
         )
-    return np.asarray(vectors / lengths, dtype=np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
 
 def indexed(server: ModelServer, answer: Any, name: str | None, count: int) -> list[Mapping[str, Any]]:

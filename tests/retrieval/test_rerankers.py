@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -134,7 +133,7 @@ def test_after_closing_every_call_is_a_model_error(
     kind: str, tmp_path: Path, reranker_weights: Path, server: ModelServerOfTests
 ) -> None:
     if kind in FORMS:
-        loaded = remote(server, cast("RerankForm", kind), reranker_weights)
+        loaded = remote(server, kind, reranker_weights)
     elif kind == "onnx":
         loaded = load_reranker(RerankerSpec(kind="onnx", weights=reranker_weights))
     else:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ Step = Reply | Mishap | Callable[[Any], object] | None
 def letters(texts: Sequence[str]) -> Rows:
     """Vectors of eight figures, of any length, that every text has for itself."""
     rows = [np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4") for text in texts]
-    return np.array(rows, dtype=np.float32).reshape(-1, 8) / 2**31 - 1
+    return (np.array(rows, dtype=np.float64).reshape(-1, 8) / 2**31 - 1).astype(np.float32)
 
 
 def overlap(pairs: Sequence[tuple[str, str]]) -> Rows:
@@ -128,6 +129,7 @@ def serving() -> Iterator[ModelServerOfTests]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             known = self.path == "/info" and served.info is not None
@@ -182,6 +184,10 @@ def serving() -> Iterator[ModelServerOfTests]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+
+        def server_bind(self) -> None:
+            TCPServer.server_bind(self)  # without looking up the host's name, which may take seconds
+            self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
         def handle_error(self, request: object, client_address: object) -> None:
             pass  # connections that are broken off are meant
