@@ -33,12 +33,12 @@ def _tables(value: object) -> object:
         raise ValueError("it has to be tables, written as JSON") from None
 
 
-def _expand(path: Path) -> Path:
+def expand(path: Path) -> Path:
     """A path that begins with ~ or ~user; where there is no such user it is a folder's name like any other."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser fails where there is no such user
 
 
-Folder = Annotated[Path, AfterValidator(_expand)]
+Folder = Annotated[Path, AfterValidator(expand)]
 Reader = Annotated[str, Field(pattern=rf"^({PUBLIC}|(user|group):\S(.*\S)?)$")]
 Extension = Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")]
 # All of them asymmetric: with a shared secret whoever verifies tokens could make them.

@@ -31,7 +31,7 @@ from retrieval.stores import StoreSpec
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
 from service.limits import Limits
 from service.prices import Price, Prices
-from service.sections import ModelSettings, ServedModelSettings
+from service.sections import ModelSettings, ServedModelSettings, expand
 from service.settings import Settings
 from service.tracing import TracerSpec
 
@@ -175,7 +175,7 @@ def _tokenizer(named: str, settings: Settings, report: Report) -> Path:
     for pin in (EMBEDDER_PIN, RERANKER_PIN):
         if named == pin.name:
             return _weights(pin, settings, report) / "tokenizer.json"
-    path = Path(named).expanduser()
+    path = expand(Path(named))
     return path / "tokenizer.json" if path.is_dir() else path
 
 
