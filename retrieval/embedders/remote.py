@@ -1,4 +1,4 @@
-"""Any embedding model behind OpenAI's `/embeddings`: vLLM, TEI, Infinity, llama.cpp, OpenAI, Azure …
+"""Any embedding model behind OpenAI's `/embeddings`: vLLM, TEI, Infinity, llama.cpp, OpenAI …
 
 Texts are cut here, by a tokenizer of ours, and vectors are made unit vectors here, so that it does not matter what a
 server does of either.
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _LOOKS_EVERY_S = 600.0
 _LOAD_PATIENCE_S = 5.0
-_DOCUMENT_PATIENCE_S = 60.0
+_DOCUMENT_PATIENCE_S = 30.0
 _QUESTION_PATIENCE_S, _QUESTION_TIMEOUT_S = 5.0, 10.0
 _PROBE = "The harbour office opens at seven; tickets for the night ferry are sold until noon."
 
@@ -110,7 +110,7 @@ class RemoteEmbedder:
             lambda batch: self._ask(batch, patience_s=patience_s, timeout_s=timeout_s),
             describe=self._describe,
         )
-        if self._is_to_look():
+        if rows and self._is_to_look():
             self._look(patience_s)
         return np.concatenate([np.empty((0, self.identity.dimension), dtype=np.float32), *rows])
 

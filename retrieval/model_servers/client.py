@@ -167,8 +167,8 @@ class ModelServer:
         """Turn what the transport raises into ours."""
         try:
             yield
-        except PassingError:
-            self.disruptions += 1
+        except PassingError as exc:
+            self.disruptions += not exc.is_busy
             raise
         except httpx2.ConnectTimeout as exc:
             raise self._away("cannot be reached", exc) from None

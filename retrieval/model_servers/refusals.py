@@ -21,11 +21,12 @@ _TOO_MUCH = re.compile(
 
 
 class PassingError(ModelUnavailableError):
-    """What may pass within seconds; `retry_after_s` is what the server said to that."""
+    """What may pass within seconds; `retry_after_s` is what the server said to that, and `is_busy` that it works."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, retry_after_s: float | None = None, *, is_busy: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.is_busy = is_busy
 
 
 class TooSlowError(ModelUnavailableError):
@@ -53,6 +54,7 @@ def refusal(spec: ServerSpec, status: int, *, complaint: str, retry_after: str |
             f"{server} is too busy, or its limits are reached (status 429). Try again later, or lower "
             f"{spec.setting('requests_at_once')}.",
             seconds_to_wait(retry_after, now=time.time()),
+            is_busy=True,
         )
     if status in (408, 424, 425) or status >= 500:
         return PassingError(

@@ -341,7 +341,7 @@ def test_whoever_waits_for_a_server_is_let_go_when_the_model_is_closed(
     server: ModelServerOfTests, open_embedder: Open
 ) -> None:
     embedder = open_embedder()
-    server.steps = [Reply(status=429, headers={"Retry-After": "30"})]
+    server.steps = [Reply(status=429, headers={"Retry-After": "20"})]
     timer = threading.Timer(0.3, embedder.close)
     timer.start()
     begun = time.monotonic()
@@ -517,6 +517,15 @@ def test_another_model_under_the_same_name_is_noticed_after_a_disruption(
             embedder.embed_documents(TEXTS)
     server.embed = letters
     embedder.embed_documents(TEXTS)
+
+
+def test_a_busy_server_is_not_asked_for_more_to_see_whether_it_is_the_same(
+    server: ModelServerOfTests, open_embedder: Open
+) -> None:
+    embedder = open_embedder()
+    server.steps = [Reply(status=429, headers={"Retry-After": "0"})]
+    embedder.embed_documents(TEXTS)
+    assert texts_sent(server) == [10, 10]
 
 
 def test_another_model_under_the_same_name_is_noticed_after_ten_minutes(
