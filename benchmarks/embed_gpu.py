@@ -123,7 +123,7 @@ def compare(
     )
 
 
-def _likeness(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, float]:
+def _likeness(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> dict[str, Any]:
     if ours.ndim == 1:
         return {"largest_difference": round(float(np.abs(ours - theirs).max()), 6)}
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(theirs, axis=1)

@@ -22,13 +22,15 @@ class GenerationError(FootnoteError):
 
 
 class OutsideNotAllowedError(GenerationError):
-    """The language model is outside and the collection's passages may not leave."""
+    """A model is outside and the collection's passages may not leave. `what`: which kind of model it is."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(
+        self, model: str, *, what: str = "language model", setting: str = "FOOTNOTE_LLM__LOCATION"
+    ) -> None:
         super().__init__(
-            f"the language model {model!r} is declared as outside, and this collection does not allow its passages "
+            f"the {what} {model!r} is declared as outside, and this collection does not allow its passages "
             "to leave: nothing was sent. If the server is in fact yours, declare it with "
-            "FOOTNOTE_LLM__LOCATION=inside; if the passages may leave, allow it with "
+            f"{setting}=inside; if the passages may leave, allow it with "
             "`footnote collections allow-outside NAME`."
         )
 

@@ -71,7 +71,7 @@ async def ensure_collection(database: Database, name: str, *, language: str = "e
 
 
 async def allow_outside(database: Database, name: str, *, allow: bool) -> None:
-    """Say whether passages of a collection may be sent to a language model declared outside. Raises `NotFoundError`."""
+    """Say whether passages of a collection may be sent to models declared outside. Raises `NotFoundError`."""
     found = await find_collection(database, name)
     await database.execute(query("collections.allow_outside"), {"name": found.name, "allow": allow})
 

@@ -16,7 +16,7 @@
     ├── StoreUnavailableError      the vector store cannot be reached or refuses (retryable)
     ├── ContentRejectedError       the database does not take a document's content, whatever is done
     └── ModelError                 an embedder or reranker failed while running
-        └── ModelUnavailableError  a model's server cannot be reached, or is too busy (retryable)
+        └── ModelUnavailableError  a model's server is away, too busy, or not what it should be (retryable)
 
 `ingest.errors` and `generation.errors` derive from the same root.
 """
@@ -112,7 +112,8 @@ class ModelError(FootnoteError):
 
 
 class ModelUnavailableError(ModelError):
-    """A model's server cannot be reached, or is too busy; the same call may succeed later."""
+    """A model's server cannot be reached, is too busy, or does not answer as it should, whatever it is asked; the same
+    call may succeed later."""
 
     retryable = True
 

@@ -80,6 +80,24 @@ class TextTokenizer:
         encoded = dict(zip(texts, self._encode_batch(texts), strict=True))
         return [self._join(encoded[first], encoded[second]) for first, second in pairs]
 
+    def cut(self, text: str) -> str:
+        """The beginning of `text` that is no longer than the longest sequence, for models that tokenize themselves."""
+        return self._beginning(text, self._text_room)
+
+    def cut_pair(self, first: str, second: str) -> tuple[str, str]:
+        """The beginnings of both texts that `pair_ids` reads, for models that tokenize themselves."""
+        first = self._beginning(first, max(self._pair_room - self.count(second), self._pair_room // 2))
+        return first, self._beginning(second, self._pair_room - self.count(first))
+
+    def _beginning(self, text: str, room: int) -> str:
+        ends = self.token_ends(text)
+        kept, left = text, len(ends)
+        # A word that is cut in two may come to more tokens than it had in these places.
+        while (too_many := self.count(kept) - room) > 0:
+            left = max(0, min(left, room + too_many) - too_many)
+            kept = text[: ends[left - 1]] if left else ""
+        return kept
+
     def _join(self, head: Encoding, tail: Encoding) -> tuple[list[int], list[int]]:
         head = _cut(head, max(self._pair_room - len(tail), self._pair_room // 2))
         tail = _cut(tail, self._pair_room - len(head))

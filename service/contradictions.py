@@ -110,8 +110,32 @@ def check_chunking(chunking: ChunkingSettings) -> None:
 def check_named(embedder: EmbedderSettings, reranker: RerankerSettings) -> None:
     """A kind of embedder or reranker that has no model of its own is given one."""
     for name, chosen in (("embedder", embedder), ("reranker", reranker)):
-        if chosen.kind != "onnx" and not chosen.model:
+        if chosen.kind == "remote":
+            _check_served(name, chosen)
+        elif chosen.kind != "onnx" and not chosen.model:
             raise ConfigurationError(
                 f"{name}.kind is {chosen.kind}, but {name}.model (FOOTNOTE_{name.upper()}__MODEL) is not set. Name the "
                 "model: a folder, or its name at the Hugging Face hub."
+            )
+
+
+_SERVED = {
+    "base_url": "Set it to the server's base URL: all that stands before /embeddings or /rerank.",
+    "model": "Set it to the model's name at that server.",
+    "location": "Say where the server stands: inside the house, or outside, where texts go only from collections that "
+    "allow it (footnote collections allow-outside NAME).",
+    "tokenizer": "Texts are measured and cut without asking the server. Name the model's own tokenizer.json, a folder "
+    "that holds it, or a default model whose tokenizer is to stand in for it: bge-small-en-v1.5 or "
+    "ms-marco-MiniLM-L-12-v2.",
+    "form": "Say in which form the server is asked: vllm, jina, cohere or tei.",
+}
+
+
+def _check_served(name: str, chosen: EmbedderSettings | RerankerSettings) -> None:
+    """A model behind a server has all that it takes."""
+    for part, remedy in _SERVED.items():
+        if not getattr(chosen, part, "not a setting of this kind"):
+            raise ConfigurationError(
+                f"{name}.kind is remote, but {name}.{part} (FOOTNOTE_{name.upper()}__{part.upper()}) is not set. "
+                f"{remedy} docs/models.md has examples."
             )

@@ -32,6 +32,7 @@ from retrieval.stores import VectorStore
 from service.ailments import AILMENTS
 from service.ingestion import refresh_registered
 from service.intake import Intake
+from service.outside import check_embedder_allowed
 from service.settings import Settings
 from service.specs import chunk_policy, source_spec
 
@@ -162,6 +163,7 @@ async def repair(
 async def _mend_collection(
     intake: Intake, collection: Collection, kinds: frozenset[str], *, deep: bool
 ) -> None:
+    check_embedder_allowed(intake.settings, collection)
     await end_lapsed_leases(intake.database, collection)
     mender = Mender(
         database=intake.database,

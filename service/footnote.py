@@ -26,6 +26,7 @@ from service.asking import DEFAULT_K, Asking, Question
 from service.intake import Intake
 from service.metering import Meter
 from service.observing import Observer
+from service.outside import check_models_allowed
 from service.quotas import Quotas
 from service.specs import limits, prices, rewrite_policy
 
@@ -65,6 +66,7 @@ class Footnote(Intake):
         """The best `k` passages of a collection for a question; `passages` where not as the settings say."""
         question, k = check_question(question), check_k(k)
         found = await find_readable_collection(self.database, collection, scope=scope)
+        check_models_allowed(self.settings, found)
         words = await self._asking.find_words(question, (), found)
         queries = SearchQueries.of(question) if words is None else words.queries
         hits = await self.searcher.search(
@@ -87,9 +89,11 @@ class Footnote(Intake):
 
         With a language model a follow-up is made to stand alone and answered as such; without one it is taken as it is.
         """
-        return await self._asking.prepare(
+        prepared = await self._asking.prepare(
             collection, question, k=k, scope=scope, filters=filters, passages=passages, turns=turns
         )
+        check_models_allowed(self.settings, prepared.collection)
+        return prepared
 
     def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         """The answer as it comes about: every sentence cited, or a refusal. Wrap it in `contextlib.aclosing`."""

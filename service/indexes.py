@@ -22,10 +22,13 @@ from retrieval.errors import (
 )
 from retrieval.filling import Progress
 from retrieval.indexes import IndexRecord, find_index, index_records, indexes_to_oneself, store_of
+from retrieval.records import Collection
 from retrieval.reindexing import KEPT, Rebuilt, rebuild_index
+from retrieval.sameness import check_same_model
 from retrieval.stores import Index, VectorStore, load_store
 from retrieval.switching import Activated, activate_index
 from service.intake import Intake
+from service.outside import check_embedder_allowed, may_see
 from service.settings import Settings
 from service.specs import embedder_spec, store_spec
 
@@ -71,16 +74,18 @@ async def reindex(
 
     async def approve(new: Index, former: Index | None) -> bool:
         tell(f"comparing on {terms.sample:,} chunks")
-        async with _former_embedder(former, intake, configured, tell) as embedder:
+        async with _former_embedder(former, found, intake, configured, tell) as embedder:
             comparison = await _compare(intake, new, former, embedder, terms)
         refusal = refusal_of(comparison, terms)
         seen.append((comparison, former, refusal))
         return terms.switch and refusal is None
 
+    found = await find_collection(intake.database, collection)
+    check_embedder_allowed(intake.settings, found)
     rebuilt = await rebuild_index(
         intake.database,
         intake.store,
-        await find_collection(intake.database, collection),
+        found,
         intake.embedder.identity,
         intake.embedding,
         progress=progress,
@@ -114,13 +119,13 @@ async def _compare(
 
 @asynccontextmanager
 async def _former_embedder(
-    former: Index | None, intake: Intake, configured: Settings, tell: Tell
+    former: Index | None, collection: Collection, intake: Intake, configured: Settings, tell: Tell
 ) -> AsyncIterator[QueryEmbedder | None]:
     """The embedder of the former index, where it is the new one's too, or the configured one; else None."""
     if former is None or former.embedder_hash == intake.embedder.identity.digest():
         yield None if former is None else intake.embedding
         return
-    if configured.embedder == intake.settings.embedder:
+    if configured.embedder == intake.settings.embedder or not may_see(configured.embedder, collection):
         yield None
         return
     try:
@@ -140,6 +145,26 @@ async def _former_embedder(
         embedder.close()
 
 
+async def check_same_models(intake: Intake, tell: Tell) -> None:
+    """Look whether the embedder still makes the vectors of the indexes that answer and were built with it.
+
+    Raises `IndexMismatchError` where it does not, and `ModelError`.
+    """
+    for record in await index_records(intake.database):
+        index = record.index
+        fits = (index.embedder_hash, index.store) == (intake.embedder.identity.digest(), intake.store.kind)
+        if record.state != "active" or not fits or not may_see(intake.settings.embedder, record.collection):
+            continue
+        try:
+            await check_same_model(
+                intake.database, intake.store, index, record.collection.name, intake.embedding
+            )
+        except (IndexMissingError, StoreUnavailableError) as exc:
+            tell(
+                f"whether '{record.collection.name}' was built with the model that answers now is not known: {exc}"
+            )
+
+
 def refusal_of(comparison: Comparison, terms: Terms) -> str | None:
     """Why an index may not take the former one's place by these terms; None where it may."""
     least, agreed = terms.min_neighbours, comparison.neighbours
@@ -154,7 +179,8 @@ def refusal_of(comparison: Comparison, terms: Terms) -> str | None:
 
 
 async def activate(intake: Intake, index_id: int, *, progress: Progress) -> Activated:
-    """Let a former index answer again. Raises what `activate_index` raises."""
+    """Let a former index answer again. Raises what `find_index` and `activate_index` raise."""
+    check_embedder_allowed(intake.settings, (await find_index(intake.database, index_id)).collection)
     return await activate_index(
         intake.database,
         intake.store,

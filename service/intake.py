@@ -12,7 +12,9 @@ from retrieval.collections import ensure_collection
 from retrieval.database import Database
 from retrieval.embedders import Embedder
 from retrieval.indexes import ensure_index
+from retrieval.sameness import check_same_model
 from retrieval.stores import VectorStore
+from service.outside import check_embedder_allowed
 from service.settings import Settings
 from service.specs import (
     chunk_policy,
@@ -33,10 +35,14 @@ class Intake:
     async def pipeline(self, collection: str, parser: ParserPool) -> Pipeline:
         """The way of files into a collection, which is made where it does not exist."""
         made = await ensure_collection(self.database, collection)
+        check_embedder_allowed(self.settings, made)
+        index = await ensure_index(self.database, made, self.embedder.identity, self.store)
+        if self.settings.embedder.kind == "remote":
+            await check_same_model(self.database, self.store, index, made.name, self.embedding)
         return Pipeline(
             database=self.database,
             store=self.store,
-            index=await ensure_index(self.database, made, self.embedder.identity, self.store),
+            index=index,
             parser=parser,
             parser_policy=self.parser_policy,
             embedder=self.embedder,

@@ -33,12 +33,12 @@ def _tables(value: object) -> object:
         raise ValueError("it has to be tables, written as JSON") from None
 
 
-def _expand(path: Path) -> Path:
+def expand(path: Path) -> Path:
     """A path that begins with ~ or ~user; where there is no such user it is a folder's name like any other."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser fails where there is no such user
 
 
-Folder = Annotated[Path, AfterValidator(_expand)]
+Folder = Annotated[Path, AfterValidator(expand)]
 Reader = Annotated[str, Field(pattern=rf"^({PUBLIC}|(user|group):\S(.*\S)?)$")]
 Extension = Annotated[str, Field(pattern=r"^\.[a-z0-9]+$")]
 # All of them asymmetric: with a shared secret whoever verifies tokens could make them.
@@ -65,22 +65,45 @@ class DatabaseSettings(Section):
     max_connections: Annotated[int, Field(ge=2, le=200)] = 12
 
 
-class EmbedderSettings(Section):
-    """What turns text into vectors. "onnx" is bge-small-en-v1.5 on the CPU; "sentence_transformer" takes any model."""
+class ServedModelSettings(Section):
+    """Of a model behind a server (`kind` "remote", docs/models.md). `location` declares where it stands: texts go
+    "outside" only from collections that allow it. `tokenizer`: a tokenizer.json, a folder that holds one, or the name
+    of a default model, whose tokenizer then stands in for the model's own."""
 
-    kind: Literal["onnx", "sentence_transformer"] = "onnx"
     model: str = ""
+    base_url: WebAddress | None = None
+    api_key: SecretStr | None = None
+    location: Literal["inside", "outside"] | None = None
+    tokenizer: str | None = None
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)] = ""
+    max_tokens: Annotated[int, Field(ge=16, le=131_072)] = 512
+    batch_size: Annotated[int, Field(ge=1, le=2048)] = 32
+    requests_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+
+
+class EmbedderSettings(ServedModelSettings):
+    """What turns text into vectors. "onnx" is bge-small-en-v1.5 on the CPU; "sentence_transformer" takes any model,
+    "remote" one behind a server. Prefixes and `dimensions` are of "remote" alone."""
+
+    kind: Literal["onnx", "sentence_transformer", "remote"] = "onnx"
     device: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    query_prefix: str | None = None
+    document_prefix: str | None = None
+    dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
 
 
-class RerankerSettings(Section):
-    """The cross-encoder. It always checks the evidence of answers; `enabled` has it reorder search results, too."""
+class RerankerSettings(ServedModelSettings):
+    """The cross-encoder. It always checks the evidence of answers; `enabled` has it reorder search results, too.
+    `form`, in which a server is asked, and `scores`, what it sends, are of "remote" alone."""
 
     enabled: bool = True
-    kind: Literal["onnx", "cross_encoder"] = "onnx"
-    model: str = ""
+    kind: Literal["onnx", "cross_encoder", "remote"] = "onnx"
+    form: Literal["vllm", "jina", "cohere", "tei"] | None = None
+    scores: Literal["logits", "probabilities"] | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
     device: str | None = None
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     weight: Annotated[float, Field(ge=0, le=1)] = 0.25

@@ -186,7 +186,7 @@ def with_embedder(settings: Settings, *, kind: str | None, model: str | None) ->
     if kind == "onnx" and model:
         raise ConfigurationError(
             f"the embedder onnx has a model of its own and takes no other. For '{model}' the kind is "
-            "sentence_transformer."
+            "sentence_transformer, or remote for one behind a server."
         )
     kept = settings.embedder.model if kind == settings.embedder.kind else ""
     chosen = {**settings.embedder.model_dump(), "kind": kind, "model": kept if model is None else model}

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -20,16 +21,17 @@ from ingest.chunking import ChunkPolicy
 from ingest.fetching.addresses import AddressPolicy
 from ingest.fetching.policies import BucketAccess, FetchPolicy
 from ingest.sources import SourceSpec
-from retrieval.embedders import EmbedderSpec
+from retrieval.embedders import EmbedderSpec, RemoteEmbedderSpec
+from retrieval.model_servers.spec import ServerSpec
 from retrieval.passages import PassagePolicy
-from retrieval.rerankers import RerankerSpec
+from retrieval.rerankers import RemoteRerankerSpec, RerankerSpec
 from retrieval.reranking import RerankPolicy
 from retrieval.search import SearchPolicy
 from retrieval.stores import StoreSpec
 from retrieval.weights import EMBEDDER_PIN, RERANKER_PIN, WeightsPin, find_weights
 from service.limits import Limits
 from service.prices import Price, Prices
-from service.sections import ModelSettings
+from service.sections import ModelSettings, ServedModelSettings, expand
 from service.settings import Settings
 from service.tracing import TracerSpec
 
@@ -107,6 +109,18 @@ def embedder_spec(settings: Settings, report: Report, *, deferred: bool = False)
         deferred=deferred,
         device=chosen.device,
         precision=chosen.precision,
+        remote=_remote_embedder(settings, report) if chosen.kind == "remote" else None,
+    )
+
+
+def _remote_embedder(settings: Settings, report: Report) -> RemoteEmbedderSpec:
+    chosen = settings.embedder
+    return RemoteEmbedderSpec(
+        server=_server("embedder", chosen, settings, report),
+        query_prefix=chosen.query_prefix,
+        document_prefix=chosen.document_prefix,
+        dimensions=chosen.dimensions,
+        revision=chosen.revision,
     )
 
 
@@ -120,7 +134,49 @@ def reranker_spec(settings: Settings, report: Report) -> RerankerSpec:
         threads=settings.embedder.threads or len(os.sched_getaffinity(0)),
         device=chosen.device,
         precision=chosen.precision,
+        remote=_remote_reranker(settings, report) if chosen.kind == "remote" else None,
     )
+
+
+def _remote_reranker(settings: Settings, report: Report) -> RemoteRerankerSpec:
+    chosen = settings.reranker
+    assert chosen.form is not None, "settings without it are refused"
+    return RemoteRerankerSpec(
+        server=_server("reranker", chosen, settings, report),
+        form=chosen.form,
+        scores=chosen.scores,
+        revision=chosen.revision,
+    )
+
+
+def _server(
+    section: Literal["embedder", "reranker"],
+    chosen: ServedModelSettings,
+    settings: Settings,
+    report: Report,
+) -> ServerSpec:
+    assert chosen.location is not None, "settings without it are refused"
+    return ServerSpec(
+        section=section,
+        base_url=chosen.base_url or "",
+        model=chosen.model,
+        api_key=_revealed(chosen.api_key),
+        location=chosen.location,
+        tokenizer=_tokenizer(chosen.tokenizer or "", settings, report),
+        max_tokens=chosen.max_tokens,
+        batch_size=chosen.batch_size,
+        requests_at_once=chosen.requests_at_once,
+        timeout_s=chosen.timeout_s,
+    )
+
+
+def _tokenizer(named: str, settings: Settings, report: Report) -> Path:
+    """The tokenizer.json that a setting names, by its path, its folder or the default model that it belongs to."""
+    for pin in (EMBEDDER_PIN, RERANKER_PIN):
+        if named == pin.name:
+            return _weights(pin, settings, report) / "tokenizer.json"
+    path = expand(Path(named))
+    return path / "tokenizer.json" if path.is_dir() else path
 
 
 def entailment_weights(settings: Settings, report: Report) -> Path:
@@ -135,13 +191,17 @@ def _weights(pin: WeightsPin, settings: Settings, report: Report) -> Path:
 def search_policy(settings: Settings) -> SearchPolicy:
     """How searches are done under these settings."""
     chosen = settings.reranker
+    reranking = RerankPolicy(
+        candidates=chosen.candidates,
+        weight=chosen.weight,
+        budget_ms=chosen.budget_ms,
+        decided_margin=chosen.decided_margin,
+    )
+    if chosen.kind == "remote":
+        # A server reads many at a time, and every look at the clock would be a journey there and back.
+        reranking = replace(reranking, batch=chosen.candidates)
     return SearchPolicy(
-        rerank=RerankPolicy(
-            candidates=chosen.candidates,
-            weight=chosen.weight,
-            budget_ms=chosen.budget_ms,
-            decided_margin=chosen.decided_margin,
-        ),
+        rerank=reranking,
         passages=passage_policy(settings),
         timeout_s=settings.overload.search_timeout_s,
         at_once=max(1, settings.database.max_connections * 2 // 3),

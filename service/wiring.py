@@ -34,6 +34,7 @@ from retrieval.stores import load_store
 from service.auditing import Audit
 from service.embedded_postgres import EmbeddedPostgres
 from service.footnote import Footnote
+from service.indexes import check_same_models
 from service.intake import Intake
 from service.migrations import check_schema, migrate
 from service.observing import Observer
@@ -206,6 +207,8 @@ async def open_footnote(
         stack.push_async_callback(asyncio.to_thread, tracer.close)
         observer = Observer(tracer=tracer)
         intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
+        if settings.embedder.kind == "remote":
+            await check_same_models(intake, report)
         specs = llm_specs(settings)
         check = await stack.enter_async_context(
             open_support_check(settings, report=report, needed=bool(specs))

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.model_servers.spec import ServerSpec
 from retrieval.processes.devices import names_several
 
 
@@ -19,13 +20,14 @@ from retrieval.processes.devices import names_several
 class EmbedderIdentity:
     """Everything that decides what vector a text gets. Two vectors compare only under one identity.
 
-    `fingerprint` is the sha256 of the weights (or the hub revision); `precision` is int8, bf16, fp16 or fp32.
+    `fingerprint` is the sha256 of the weights (or the hub revision); `precision` is int8, bf16, fp16 or fp32. Of a
+    model behind a server, `fingerprint` is a sha256 of what can be known, `pooling` "server" and `precision` "remote".
     """
 
     model: str
     fingerprint: str
     dimension: int
-    pooling: Literal["cls", "mean", "last"]
+    pooling: Literal["cls", "mean", "last", "server"]
     normalized: bool
     query_prefix: str
     document_prefix: str
@@ -85,10 +87,27 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteEmbedderSpec:
+    """An embedder behind a server.
+
+    query_prefix, document_prefix: None for those of the model's family (`retrieval.model_families`).
+    dimensions: to ask for shorter vectors, of models that can give them.
+    revision: what the server's model is, beyond its name; part of the identity.
+    """
+
+    server: ServerSpec
+    query_prefix: str | None = None
+    document_prefix: str | None = None
+    dimensions: int | None = None
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderSpec:
     """Which embedder to load.
 
-    kind: "onnx" (int8 bge-small on CPU, no torch) or "sentence_transformer" (any model by path or hub name).
+    kind: "onnx" (int8 bge-small on CPU, no torch), "sentence_transformer" (any model by path or hub name) or "remote"
+        (any model behind a server, `remote`).
     model: for "sentence_transformer", a local folder or a hub name; for "onnx", unused.
     weights: the folder that holds the ONNX model's files (see `retrieval.weights`).
     threads: CPU sessions run side by side (onnx).
@@ -98,17 +117,18 @@ class EmbedderSpec:
     precision: for "sentence_transformer": "fp32", "bf16", "fp16".
     """
 
-    kind: Literal["onnx", "sentence_transformer"]
+    kind: Literal["onnx", "sentence_transformer", "remote"]
     model: str = ""
     weights: Path | None = None
     threads: int = 1
     deferred: bool = False
     device: str | None = None
     precision: str = "fp32"
+    remote: RemoteEmbedderSpec | None = None
 
 
 def load_embedder(spec: EmbedderSpec) -> Embedder:
-    """Build the embedder that `spec` names. Raises `WeightsError` or `ExtraMissingError`."""
+    """Build the embedder that `spec` names. Raises `WeightsError`, `ExtraMissingError`, of a server `ModelError`."""
     match spec.kind:
         case "onnx":
             from retrieval.embedders.onnx import OnnxEmbedder
@@ -123,3 +143,8 @@ def load_embedder(spec: EmbedderSpec) -> Embedder:
             from retrieval.embedders.sentence_transformer import SentenceTransformerEmbedder
 
             return SentenceTransformerEmbedder(spec.model, device=spec.device, precision=spec.precision)
+        case "remote":
+            from retrieval.embedders.remote import RemoteEmbedder
+
+            assert spec.remote is not None, "the remote embedder needs a server"
+            return RemoteEmbedder(spec.remote)

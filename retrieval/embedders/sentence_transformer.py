@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -21,57 +20,7 @@ except ModuleNotFoundError as exc:
     raise ExtraMissingError("gpu", "the embedder kind 'sentence_transformer'") from exc
 
 from retrieval.embedders import EmbedderIdentity
-
-_BGE_PREFIX = "Represent this sentence for searching relevant passages: "
-_BGE_PREFIX_ZH = "为这个句子生成表示以用于检索相关文章："
-_INSTRUCTION = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
-_NOMIC_QUERY, _NOMIC_DOCUMENT = "search_query: ", "search_document: "
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """What a family of models expects and its files do not say. `marker` is part of the model's name."""
-
-    marker: str
-    query_prefix: str = ""
-    document_prefix: str = ""
-    cosine_bounds: tuple[float, float]
-
-
-# Prefixes are those of the models' cards. What a model's own files say goes first; of many they say nothing.
-# The bounds of bge- and all-minilm are about the lowest cosine of unrelated and the highest of matching pairs on
-# SciFact (1st and 99th percentile); e5's come from its model cards ("around 0.7 to 1.0"). All others, and those of
-# an unknown model, are guesses: measure them before relying on the fused scores of such a model.
-_FAMILIES = (
-    _Family(marker="bge-m3", cosine_bounds=(0.3, 0.85)),
-    _Family(marker="bge-small-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
-    _Family(marker="bge-base-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
-    _Family(marker="bge-large-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
-    _Family(marker="bge-", query_prefix=_BGE_PREFIX, cosine_bounds=(0.4, 0.9)),
-    _Family(marker="e5-large-instruct", query_prefix=_INSTRUCTION + " ", cosine_bounds=(0.7, 0.95)),
-    _Family(marker="e5-mistral", query_prefix=_INSTRUCTION + " ", cosine_bounds=(0.2, 0.9)),
-    _Family(marker="e5-", query_prefix="query: ", document_prefix="passage: ", cosine_bounds=(0.7, 0.95)),
-    _Family(marker="mxbai-embed-large", query_prefix=_BGE_PREFIX, cosine_bounds=(0.3, 0.9)),
-    _Family(marker="arctic-embed-m-v2", query_prefix="query: ", cosine_bounds=(0.1, 0.8)),
-    _Family(marker="arctic-embed-l-v2", query_prefix="query: ", cosine_bounds=(0.1, 0.8)),
-    _Family(marker="arctic-embed", query_prefix=_BGE_PREFIX, cosine_bounds=(0.1, 0.8)),
-    _Family(
-        marker="nomic-embed-text",
-        query_prefix=_NOMIC_QUERY,
-        document_prefix=_NOMIC_DOCUMENT,
-        cosine_bounds=(0.4, 0.9),
-    ),
-    _Family(
-        marker="modernbert-embed",
-        query_prefix=_NOMIC_QUERY,
-        document_prefix=_NOMIC_DOCUMENT,
-        cosine_bounds=(0.2, 0.9),
-    ),
-    _Family(marker="all-minilm", cosine_bounds=(-0.1, 0.8)),
-    _Family(marker="all-mpnet", cosine_bounds=(-0.1, 0.8)),
-    _Family(marker="multi-qa", cosine_bounds=(-0.1, 0.8)),
-)
-_UNKNOWN = _Family(marker="", cosine_bounds=(0.2, 0.9))
+from retrieval.model_families import family_of
 
 _Pooling = Literal["cls", "mean", "last"]
 _POOLING: dict[str, _Pooling] = {"cls": "cls", "mean": "mean", "lasttoken": "last"}
@@ -117,7 +66,7 @@ class SentenceTransformerEmbedder:
             tokens_per_batch=tokens_per_batch or usual_tokens(forward, device=device),
         )
         self._runner: BatchRunner | None = runner
-        family = _family_of(files.name)
+        family = family_of(files.name)
         self.cosine_bounds = family.cosine_bounds
         # On a GPU one thread tokenizes while the other's batches run.
         self.parallelism = 2 if on_gpu else 1
@@ -157,10 +106,6 @@ class SentenceTransformerEmbedder:
         rows = self._runner.run(self.tokenizer.batch_ids(texts))
         unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
-
-
-def _family_of(name: str) -> _Family:
-    return next((family for family in _FAMILIES if family.marker in name.lower()), _UNKNOWN)
 
 
 def _prompt(model: Any, *names: str) -> str:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.model_servers.spec import RerankForm, ScoreKind, ServerSpec
 from retrieval.processes.devices import names_several
 
 
@@ -40,19 +41,34 @@ class Reranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteRerankerSpec:
+    """A reranker behind a server.
+
+    form: in which it is asked (`retrieval.model_servers.rankings`). scores: what it sends; None for what the form has.
+    revision: what the server's model is, beyond its name; part of what reports call it.
+    """
+
+    server: ServerSpec
+    form: RerankForm
+    scores: ScoreKind | None = None
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RerankerSpec:
     """Which reranker to load; fields as in `retrieval.embedders.EmbedderSpec`."""
 
-    kind: Literal["onnx", "cross_encoder"]
+    kind: Literal["onnx", "cross_encoder", "remote"]
     model: str = ""
     weights: Path | None = None
     threads: int = 1
     device: str | None = None
     precision: str = "fp32"
+    remote: RemoteRerankerSpec | None = None
 
 
 def load_reranker(spec: RerankerSpec) -> Reranker:
-    """Build the reranker that `spec` names. Raises `WeightsError` or `ExtraMissingError`."""
+    """Build the reranker that `spec` names. Raises `WeightsError`, `ExtraMissingError`, of a server `ModelError`."""
     match spec.kind:
         case "onnx":
             from retrieval.rerankers.onnx import OnnxReranker
@@ -67,3 +83,8 @@ def load_reranker(spec: RerankerSpec) -> Reranker:
             from retrieval.rerankers.cross_encoder import CrossEncoderReranker
 
             return CrossEncoderReranker(spec.model, device=spec.device, precision=spec.precision)
+        case "remote":
+            from retrieval.rerankers.remote import RemoteReranker
+
+            assert spec.remote is not None, "the remote reranker needs a server"
+            return RemoteReranker(spec.remote)

@@ -265,11 +265,11 @@ def collections_allow_outside(
     name: Annotated[str, typer.Argument(help="The collection.")],
     allow: Annotated[bool, typer.Option("--allow/--forbid", help="Allow it, or forbid it again.")] = True,
 ) -> int:
-    """Allow a collection's passages to be sent to a language model that is declared outside."""
+    """Allow a collection's passages to be sent to models that are declared outside."""
 
     async def run(database: Database) -> None:
         await allow_outside(database, name, allow=allow)
 
     with_database(run)
-    note(f"Passages of '{name}' may {'now' if allow else 'no longer'} go to an outside language model.")
+    note(f"Passages of '{name}' may {'now' if allow else 'no longer'} go to models outside.")
     return 0

@@ -36,10 +36,13 @@ NoMetadataOption = Annotated[bool, typer.Option("--no-meta", help="Forget what w
 
 EmbedderOption = Annotated[
     str | None,
-    typer.Option("--embedder", metavar="KIND", help="onnx or sentence_transformer; else the configured one."),
+    typer.Option(
+        "--embedder", metavar="KIND", help="onnx, sentence_transformer or remote; else the configured one."
+    ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="The embedder's model: a folder, or its name at the hub.")
+    str | None,
+    typer.Option("--model", help="The embedder's model: a folder, or its name at the hub or at the server."),
 ]
 
 

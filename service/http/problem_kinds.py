@@ -21,6 +21,7 @@ from retrieval.errors import (
     FootnoteError,
     IndexMismatchError,
     InvalidRequestError,
+    ModelUnavailableError,
     NotFoundError,
     QueryTimeoutError,
 )
@@ -180,6 +181,9 @@ _KINDS: Mapping[type[FootnoteError], Kind] = MappingProxyType(
         ),
         TooManyAnswersError: Kind(
             status=503, name="too-many-answers", title="Too many answers are being told", headers=_RETRY
+        ),
+        ModelUnavailableError: Kind(
+            status=503, name="model-unavailable", title="A model's server is away", headers=_RETRY
         ),
         DatabaseUnavailableError: Kind(
             status=503,

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
+from retrieval.embedders import Embedder, EmbedderSpec, RemoteEmbedderSpec, load_embedder
 from retrieval.embedders.onnx import OnnxEmbedder
 from retrieval.errors import (
     ConfigurationError,
@@ -24,6 +24,8 @@ from retrieval.errors import (
     ModelError,
     WeightsError,
 )
+from retrieval.model_servers.spec import ServerSpec
+from tests.retrieval.model_servers.model_server import ModelServerOfTests, serving
 
 PASSAGES = [
     "The ferry to the island leaves at seven in the morning and at noon, except on Sundays.",
@@ -38,6 +40,7 @@ QUESTION = "How many vacation days can I take along into next year?"
 
 MEMBERS = [
     "onnx",
+    "remote",
     pytest.param("sentence_transformer", marks=pytest.mark.extras),
     pytest.param("two processes", marks=pytest.mark.extras),
 ]
@@ -51,12 +54,35 @@ def minilm() -> Path:
     return Path(spec.origin).parent / "model"
 
 
+@pytest.fixture(scope="module")
+def server(embedder: Embedder) -> Iterator[ModelServerOfTests]:
+    """A server that embeds with the real model; it neither cuts what it is sent, nor takes more than 3 texts."""
+    with serving() as served:
+        served.embed = lambda texts: 3 * embedder.embed_documents(texts)
+        served.most_texts = 3
+        yield served
+
+
+def remote(server: ModelServerOfTests, weights: Path) -> Embedder:
+    spec = ServerSpec(
+        section="embedder",
+        base_url=server.url,
+        model="BAAI/bge-small-en-v1.5",
+        location="inside",
+        tokenizer=weights / "tokenizer.json",
+    )
+    return load_embedder(EmbedderSpec(kind="remote", remote=RemoteEmbedderSpec(server=spec)))
+
+
 @pytest.fixture(scope="module", params=MEMBERS)
 def member(request: pytest.FixtureRequest) -> Iterator[Embedder]:
     if request.param == "onnx":
         yield request.getfixturevalue("embedder")
         return
-    loaded = load_embedder(_spec(request.param))
+    if request.param == "remote":
+        loaded = remote(request.getfixturevalue("server"), request.getfixturevalue("embedder_weights"))
+    else:
+        loaded = load_embedder(_spec(request.param))
     yield loaded
     loaded.close()
 
@@ -72,6 +98,8 @@ def own_member(request: pytest.FixtureRequest) -> Iterator[Embedder]:
     if request.param == "onnx":
         weights = request.getfixturevalue("embedder_weights")
         loaded = load_embedder(EmbedderSpec(kind="onnx", weights=weights))
+    elif request.param == "remote":
+        loaded = remote(request.getfixturevalue("server"), request.getfixturevalue("embedder_weights"))
     else:
         loaded = load_embedder(_spec(request.param))
     yield loaded

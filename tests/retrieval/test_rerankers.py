@@ -18,8 +18,10 @@ from retrieval.errors import (
     ModelError,
     WeightsError,
 )
-from retrieval.rerankers import Reranker, RerankerSpec, load_reranker
+from retrieval.model_servers.spec import RerankForm, ServerSpec
+from retrieval.rerankers import RemoteRerankerSpec, Reranker, RerankerSpec, load_reranker
 from retrieval.rerankers.onnx import OnnxReranker
+from tests.retrieval.model_servers.model_server import ModelServerOfTests, serving
 from tests.retrieval.tiny_models import save_cross_encoder
 
 QUESTION = "how many people live in the city"
@@ -33,11 +35,34 @@ PASSAGES = [
 ]
 PAIRS = [(QUESTION, passage) for passage in PASSAGES]
 
+FORMS: list[RerankForm] = ["vllm", "jina", "cohere", "tei"]
 MEMBERS = [
     "onnx",
+    *FORMS,
     pytest.param("cross_encoder", marks=pytest.mark.extras),
     pytest.param("two processes", marks=pytest.mark.extras),
 ]
+
+
+@pytest.fixture(scope="module")
+def server(reranker: Reranker) -> Iterator[ModelServerOfTests]:
+    """A server that reranks with the real model, at most 3 passages at once."""
+    with serving() as served:
+        served.score = reranker.score
+        served.most_texts = 3
+        yield served
+
+
+def remote(server: ModelServerOfTests, form: RerankForm, weights: Path) -> Reranker:
+    spec = ServerSpec(
+        section="reranker",
+        base_url=server.url,
+        model="cross-encoder/ms-marco-MiniLM-L-12-v2",
+        location="inside",
+        tokenizer=weights / "tokenizer.json",
+        max_tokens=256,
+    )
+    return load_reranker(RerankerSpec(kind="remote", remote=RemoteRerankerSpec(server=spec, form=form)))
 
 
 @pytest.fixture(scope="module", params=MEMBERS)
@@ -45,7 +70,11 @@ def member(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "onnx":
         yield request.getfixturevalue("reranker")
         return
-    loaded = load_reranker(_spec(request.param, tmp_path_factory.mktemp("cross-encoder")))
+    if request.param in FORMS:
+        weights = request.getfixturevalue("reranker_weights")
+        loaded = remote(request.getfixturevalue("server"), request.param, weights)
+    else:
+        loaded = load_reranker(_spec(request.param, tmp_path_factory.mktemp("cross-encoder")))
     yield loaded
     loaded.close()
 
@@ -109,9 +138,15 @@ def test_half_a_surrogate_pair_is_refused(member: Reranker) -> None:
 
 
 @pytest.mark.parametrize("kind", MEMBERS)
-def test_after_closing_every_call_is_a_model_error(kind: str, tmp_path: Path, reranker_weights: Path) -> None:
-    spec = RerankerSpec(kind="onnx", weights=reranker_weights) if kind == "onnx" else _spec(kind, tmp_path)
-    loaded = load_reranker(spec)
+def test_after_closing_every_call_is_a_model_error(
+    kind: str, tmp_path: Path, reranker_weights: Path, server: ModelServerOfTests
+) -> None:
+    if kind in FORMS:
+        loaded = remote(server, kind, reranker_weights)
+    elif kind == "onnx":
+        loaded = load_reranker(RerankerSpec(kind="onnx", weights=reranker_weights))
+    else:
+        loaded = load_reranker(_spec(kind, tmp_path))
     loaded.score(PAIRS[:1])
     loaded.close()
     loaded.close()

@@ -86,6 +86,37 @@ def test_pairs_that_share_a_text_are_read_as_each_alone(
     assert reader.batch_pair_ids(pairs) == [reader.pair_ids(*pair) for pair in pairs]
 
 
+@given(first=texts, second=texts, max_tokens=limits)
+def test_texts_are_cut_to_what_is_read_of_them(first: str, second: str, max_tokens: int) -> None:
+    reader = _reader(max_tokens)
+    cut = reader.cut(first)
+    assert first.startswith(cut)
+    assert reader.text_ids(cut) == reader.text_ids(first)
+    assert reader.count(cut) == min(len(first.split()), max_tokens - 2)
+    head, tail = reader.cut_pair(first, second)
+    assert (first.startswith(head), second.startswith(tail)) == (True, True)
+    assert reader.pair_ids(head, tail) == reader.pair_ids(first, second)
+    assert reader.count(head) + reader.count(tail) <= max_tokens - 3
+
+
+def _word_pieces() -> Tokenizer:
+    """Single letters, and two pieces of several: a word that is cut in two falls into more of them."""
+    pieces = ["[UNK]", *"abc", "##a", "##b", "##c", "abcabc", "##cba"]
+    tokenizer = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+@given(text=st.text("abc  d\n", max_size=200), max_tokens=st.integers(1, 20))
+def test_a_text_that_is_cut_within_a_word_is_no_longer_than_it_may_be(text: str, max_tokens: int) -> None:
+    reader = TextTokenizer(_word_pieces(), max_tokens=max_tokens)
+    cut = reader.cut(text)
+    assert text.startswith(cut)
+    assert reader.count(cut) <= max_tokens
+    if reader.count(text) <= max_tokens:
+        assert cut == text
+
+
 def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
     reader = _reader(16)
     for attempt in (

@@ -208,6 +208,38 @@ def test_a_file_that_may_not_be_read_is_named(write_file: WriteFile, monkeypatch
             {"FOOTNOTE_RERANKER__KIND": "cross_encoder"},
             "reranker.model (FOOTNOTE_RERANKER__MODEL) is not set",
         ),
+        ({"FOOTNOTE_EMBEDDER__KIND": "remote"}, "embedder.base_url (FOOTNOTE_EMBEDDER__BASE_URL) is not set"),
+        (
+            {"FOOTNOTE_EMBEDDER__KIND": "remote", "FOOTNOTE_EMBEDDER__BASE_URL": "http://x"},
+            "embedder.model (FOOTNOTE_EMBEDDER__MODEL) is not set",
+        ),
+        (
+            {
+                "FOOTNOTE_EMBEDDER__KIND": "remote",
+                "FOOTNOTE_EMBEDDER__BASE_URL": "http://x",
+                "FOOTNOTE_EMBEDDER__MODEL": "m",
+            },
+            "embedder.location (FOOTNOTE_EMBEDDER__LOCATION) is not set. Say where the server stands",
+        ),
+        (
+            {
+                "FOOTNOTE_EMBEDDER__KIND": "remote",
+                "FOOTNOTE_EMBEDDER__BASE_URL": "http://x",
+                "FOOTNOTE_EMBEDDER__MODEL": "m",
+                "FOOTNOTE_EMBEDDER__LOCATION": "inside",
+            },
+            "embedder.tokenizer (FOOTNOTE_EMBEDDER__TOKENIZER) is not set",
+        ),
+        (
+            {
+                "FOOTNOTE_RERANKER__KIND": "remote",
+                "FOOTNOTE_RERANKER__BASE_URL": "http://x",
+                "FOOTNOTE_RERANKER__MODEL": "m",
+                "FOOTNOTE_RERANKER__LOCATION": "inside",
+                "FOOTNOTE_RERANKER__TOKENIZER": "/t.json",
+            },
+            "reranker.form (FOOTNOTE_RERANKER__FORM) is not set. Say in which form",
+        ),
         (
             {"FOOTNOTE_STORE__WORDS": "qdrant"},
             "store.words (FOOTNOTE_STORE__WORDS) is qdrant, but store.kind (FOOTNOTE_STORE__KIND) is pgvector",
@@ -243,7 +275,13 @@ def test_documents_that_nobody_may_read_are_refused(write_file: WriteFile) -> No
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = ["FOOTNOTE_DATABASE__DSN", "FOOTNOTE_LLM__API_KEY", "FOOTNOTE_STORE__API_KEY"]
+    secrets = [
+        "FOOTNOTE_DATABASE__DSN",
+        "FOOTNOTE_LLM__API_KEY",
+        "FOOTNOTE_STORE__API_KEY",
+        "FOOTNOTE_EMBEDDER__API_KEY",
+        "FOOTNOTE_RERANKER__API_KEY",
+    ]
     for name in secrets:
         monkeypatch.setenv(name, SECRET)
     settings = load_settings()

@@ -115,7 +115,7 @@ async def show(name: str, parts: PartsOf, key: CallersKey, if_none_match: IF_NON
 async def change(
     name: str, asked: CollectionChange, parts: PartsOf, key: CallersKey, if_match: IF_MATCH = None
 ) -> Response:
-    """Say whether a collection's passages may go to a language model outside of the house."""
+    """Say whether a collection's passages may go to models outside: language models, embedder, reranker."""
     await change_collection(
         parts.footnote.database,
         name,
