@@ -81,7 +81,12 @@ class Pipeline:
             await touch_document(self.database, known, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns)
             return Indexed(outcome="unchanged", chunks=0)
         draft = await asyncio.to_thread(
-            draft_file, record, read, embedder=self.embedder, policy=self.chunk_policy
+            draft_file,
+            record,
+            read,
+            policy=self.chunk_policy,
+            token_ends=self.embedder.token_ends,
+            embed=self.embedder.embed_documents,
         )
         if not (await self._publish(draft)).is_new:
             return Indexed(outcome="unchanged", chunks=0)

@@ -20,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalog import KnownDocument, SourceRecord
-from ingest.chunking import ChunkPolicy, chunk_document
+from ingest.chunking import ChunkPolicy, EmbedTexts, TokenEnds, chunk_document
 from ingest.parsers import ParsedDocument
 from ingest.sources import FoundFile, Source
 from ingest.titles import title_of
 from retrieval.database import Database
-from retrieval.embedders import Embedder
 from retrieval.publishing import RevisionDraft, hash_text, texts_to_embed
 
 
@@ -79,14 +78,17 @@ async def read_file(
 
 
 def draft_file(
-    record: SourceRecord, read: ReadFile, *, embedder: Embedder, policy: ChunkPolicy
+    record: SourceRecord,
+    read: ReadFile,
+    *,
+    policy: ChunkPolicy,
+    token_ends: TokenEnds,
+    embed: EmbedTexts | None,
 ) -> RevisionDraft:
-    """Cut what was parsed of a file. Raises `ModelError` where the embedder is asked where to cut."""
+    """Cut what was parsed of a file. `embed` is needed where `policy.asks_embedder`; raises `ModelError` then."""
     parsed = read.parsed
     assert parsed is not None, "what the index has is not made anew"
-    chunks = chunk_document(
-        parsed, policy=policy, token_ends=embedder.token_ends, embed=embedder.embed_documents
-    )
+    chunks = chunk_document(parsed, policy=policy, token_ends=token_ends, embed=embed)
     title = title_of(parsed.title, read.found.path)
     return RevisionDraft(
         source_id=record.id,

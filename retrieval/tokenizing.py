@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from tokenizers import Encoding, Tokenizer
 
@@ -136,3 +137,11 @@ def _not_unicode() -> InvalidRequestError:
         "the text holds half of a surrogate pair, so it is not valid Unicode; "
         "replace such characters (they come from undecodable bytes) and try again"
     )
+
+
+@runtime_checkable
+class WithTokenizer(Protocol):
+    """A model whose tokenizer can be had, to be used where the model is not."""
+
+    @property
+    def tokenizer(self) -> TextTokenizer: ...

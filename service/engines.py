@@ -13,6 +13,7 @@ from ingest.engines.blueprint import Blueprint, ParsingLimits
 from ingest.patience import Patience
 from ingest.pipeline import Pipeline
 from retrieval.errors import InvalidRequestError
+from retrieval.tokenizing import WithTokenizer
 from service.intake import Intake
 from service.settings import Settings
 from service.specs import chunk_policy, embedder_spec, source_spec, store_spec
@@ -70,6 +71,7 @@ def _check(settings: Settings, choice: EngineChoice) -> None:
 def blueprint(intake: Intake, pipeline: Pipeline, source: SourceRecord) -> Blueprint:
     """What other processes build the stages of this pipeline from."""
     settings = intake.settings
+    assert isinstance(intake.embedder, WithTokenizer), "as all embedders that settings can name"
     return Blueprint(
         source=source_spec(source, settings),
         record=source,
@@ -83,6 +85,7 @@ def blueprint(intake: Intake, pipeline: Pipeline, source: SourceRecord) -> Bluep
         chunk_policy=chunk_policy(settings),
         max_file_bytes=settings.ingest.max_file_bytes,
         embedder=embedder_spec(settings, _say_nothing),
+        tokenizer=intake.embedder.tokenizer.to_json(),
         weights_dir=settings.weights_dir,
         weights_cache=settings.home / "weights",
         store=store_spec(settings),

@@ -61,6 +61,11 @@ class ChunkPolicy:
                 f"an overlap of {self.overlap_tokens} tokens is not less than half of a chunk of {self.max_tokens}"
             )
 
+    @property
+    def asks_embedder(self) -> bool:
+        """Whether the embedder is asked where to cut."""
+        return self.method == "sentence"
+
     def __str__(self) -> str:
         return (
             f"{VERSIONS[self.method]} max_tokens={self.max_tokens} overlap_tokens={self.overlap_tokens} "

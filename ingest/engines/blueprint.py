@@ -20,6 +20,7 @@ from ingest.sources import Source, SourceSpec, load_source
 from retrieval.database import Database
 from retrieval.embedders import Embedder, EmbedderSpec, load_embedder
 from retrieval.stores import Index, StoreSpec
+from retrieval.tokenizing import TextTokenizer
 from retrieval.weights import EMBEDDER_PIN, find_weights
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Blueprint:
     """Plain data that travels to other machines, secrets included: keep it out of logs.
 
     version: Footnote's own; another one may cut and embed otherwise.
+    tokenizer: the embedder's, as tokenizer.json has it, with which texts are cut where no model is loaded.
     weights_dir, weights_cache: where the default embedder's files are looked for on the machine that embeds; its
     `embedder.weights` is of no meaning there.
     """
@@ -53,6 +55,7 @@ class Blueprint:
     chunk_policy: ChunkPolicy
     max_file_bytes: int
     embedder: EmbedderSpec = field(repr=False)
+    tokenizer: str = field(repr=False)
     weights_dir: Path | None
     weights_cache: Path
     store: StoreSpec = field(repr=False)
@@ -91,6 +94,10 @@ class Blueprint:
             longest_s=self.parsing.longest_s,
             memory_limit_bytes=self.parsing.memory_limit_bytes,
         )
+
+    def load_tokenizer(self) -> TextTokenizer:
+        """The embedder's tokenizer alone."""
+        return TextTokenizer.from_json(self.tokenizer, max_tokens=self.chunk_policy.max_tokens)
 
     def load_embedder(self) -> Embedder:
         """The embedder, its files found or fetched on this machine; the same one as the index was built with.

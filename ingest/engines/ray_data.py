@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ingest.engines import Done, Settle, Work
@@ -177,34 +177,48 @@ class RayEngine:
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         resources = ray.cluster_resources()
         cpus, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-        on_gpu = gpus > 0 and self.blueprint.embedder.kind == "sentence_transformer"
+        embedder = self.blueprint.embedder
+        on_gpu = gpus > 0 and embedder.kind == "sentence_transformer" and embedder.device != "cpu"
+        # Ray shows a process the GPUs that it was given, and no others; a device named for this machine means nothing.
+        blueprint = replace(self.blueprint, embedder=replace(embedder, device="cuda" if on_gpu else "cpu"))
         blocks = max(min(len(files), _FEWEST_BLOCKS), -(-len(files) // _MOST_FILES_A_BLOCK))
         dataset = ray.data.from_items([{"row": pack(work)} for work in files], override_num_blocks=blocks)
-        dataset = self._through(dataset, ReadStage, at_most=cpus, num_cpus=_CPUS_TO_READ)
-        dataset = self._through(
+        dataset = _through(dataset, ReadStage, blueprint, at_most=cpus, num_cpus=_CPUS_TO_READ)
+        dataset = _through(
             dataset,
             EmbedStage,
+            blueprint,
             at_most=gpus if on_gpu else cpus,
             num_cpus=_CPUS_TO_EMBED,
             num_gpus=1 if on_gpu else 0,
         )
-        dataset = self._through(
-            dataset, PublishStage, at_most=min(_MOST_PUBLISHERS, -(-cpus // 4)), num_cpus=0
+        dataset = _through(
+            dataset, PublishStage, blueprint, at_most=min(_MOST_PUBLISHERS, -(-cpus // 4)), num_cpus=0
         )
         return dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 
-    def _through(
-        self, dataset: Any, stage: type[Stage], *, at_most: int, num_cpus: float, num_gpus: float = 0
-    ) -> Any:
-        return dataset.map_batches(
-            StageOnTables,
-            fn_constructor_args=(stage, self.blueprint),
-            batch_size=_FILES_A_BATCH,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=at_most),
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-        )
+
+def _through(
+    dataset: Any,
+    stage: type[Stage],
+    blueprint: Blueprint,
+    *,
+    at_most: int,
+    num_cpus: float,
+    num_gpus: float = 0,
+) -> Any:
+    return dataset.map_batches(
+        StageOnTables,
+        fn_constructor_args=(stage, blueprint),
+        batch_size=_FILES_A_BATCH,
+        batch_format="pyarrow",
+        # Two batches at a time: while one waits for the database, the model works on the other.
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=at_most, max_concurrent_calls_per_actor=2, enable_true_multi_threading=True
+        ),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+    )
 
 
 def _next(tables: Iterator[Any]) -> Any:

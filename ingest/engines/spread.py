@@ -23,9 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.catalog import touch_document
+from ingest.chunking import EmbedTexts, TokenEnds
 from ingest.engines import OF_ONE_FILE, Done, Settle, Work
 from ingest.engines.blueprint import Blueprint
 from ingest.errors import FileReplacedError
+from ingest.parsers import ParsedDocument
 from ingest.patience import OUTAGES
 from ingest.pipeline import Indexed
 from ingest.stages import ReadFile, draft_file, embed_draft, read_file
@@ -47,20 +49,27 @@ _CONNECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A file's new content, ready to be published."""
+class Cut:
+    """A file's new content, in chunks. notes: what its parser left out."""
 
     draft: RevisionDraft
-    vectors: dict[bytes, NDArray[np.float32]]
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A file's new content, ready to be published."""
+
+    cut: Cut
+    vectors: dict[bytes, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What reading made of a file."""
+    """What reading made of a file: it is cut already, but where the embedder has to be asked for that."""
 
     work: Work
-    result: ReadFile | FootnoteError
+    result: Cut | ReadFile | FootnoteError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +144,7 @@ class Stage:
         raise NotImplementedError
 
     def __call__(self, rows: Sequence[bytes]) -> list[bytes]:
-        """Work on a batch of rows at once."""
+        """Work on a batch of rows at once. Threads may call it for several batches."""
 
         async def work_on_all() -> list[Read | Embedded | Done]:
             async with asyncio.TaskGroup() as group:
@@ -143,6 +152,20 @@ class Stage:
             return [task.result() for task in tasks]
 
         return [pack(row) for row in self.run(work_on_all())]
+
+    def cut(
+        self,
+        read: ReadFile,
+        notes: tuple[str, ...],
+        token_ends: TokenEnds,
+        embed: EmbedTexts | None = None,
+    ) -> Cut:
+        """Cut a file that was read."""
+        blueprint = self.blueprint
+        draft = draft_file(
+            blueprint.record, read, policy=blueprint.chunk_policy, token_ends=token_ends, embed=embed
+        )
+        return Cut(draft=draft, notes=notes)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run on the stage's loop, and wait for it."""
@@ -157,11 +180,12 @@ class Stage:
 
 
 class ReadStage(Stage):
-    """`Work` to `Read`: fetches and parses."""
+    """`Work` to `Read`: fetches, parses, and cuts, for which processors are had more easily than where models run."""
 
     async def open(self, stack: AsyncExitStack) -> None:
         self._source = await asyncio.to_thread(self.blueprint.open_source)
         self._parser = await stack.enter_async_context(self.blueprint.parser_pool())
+        self._tokenizer = self.blueprint.load_tokenizer()
         self._turns = asyncio.Semaphore(_FILES_AT_ONCE)
 
     async def work_on(self, row: Work) -> Read:
@@ -183,11 +207,14 @@ class ReadStage(Stage):
             return Read(work=work, result=exc) if again is None else await self._read(again)
         except FootnoteError as exc:
             return Read(work=work, result=exc)
-        return Read(work=work, result=read)
+        if read.parsed is None or self.blueprint.chunk_policy.asks_embedder:
+            return Read(work=work, result=read)
+        cut = await asyncio.to_thread(self.cut, read, read.parsed.notes, self._tokenizer.token_ends)
+        return Read(work=work, result=cut)
 
 
 class EmbedStage(Stage):
-    """`Read` to `Embedded`: cuts, and embeds what the index has no vector of."""
+    """`Read` to `Embedded`: embeds what the index has no vector of."""
 
     async def open(self, stack: AsyncExitStack) -> None:
         self._embedder = await asyncio.to_thread(self.blueprint.load_embedder)
@@ -199,19 +226,26 @@ class EmbedStage(Stage):
 
     async def work_on(self, row: Read) -> Embedded:
         read = row.result
-        if isinstance(read, FootnoteError) or read.parsed is None:
-            return Embedded(work=row.work, result=read)
-        blueprint = self.blueprint
         try:
-            draft = await asyncio.to_thread(
-                draft_file, blueprint.record, read, embedder=self._embedder, policy=blueprint.chunk_policy
-            )
-            vectors = await blueprint.patience.wait_out(
-                lambda: embed_draft(self._database, draft, self._batcher)
-            )
+            match read:
+                case Cut():
+                    return Embedded(work=row.work, result=await self._embed(read))
+                case ReadFile(parsed=ParsedDocument(notes=notes)):
+                    embedder = self._embedder
+                    cut = await asyncio.to_thread(
+                        self.cut, read, notes, embedder.token_ends, embedder.embed_documents
+                    )
+                    return Embedded(work=row.work, result=await self._embed(cut))
+                case _:
+                    return Embedded(work=row.work, result=read)
         except FootnoteError as exc:
             return Embedded(work=row.work, result=exc)
-        return Embedded(work=row.work, result=Draft(draft=draft, vectors=vectors, notes=read.parsed.notes))
+
+    async def _embed(self, cut: Cut) -> Draft:
+        vectors = await self.blueprint.patience.wait_out(
+            lambda: embed_draft(self._database, cut.draft, self._batcher)
+        )
+        return Draft(cut=cut, vectors=vectors)
 
 
 class PublishStage(Stage):
@@ -232,7 +266,7 @@ class PublishStage(Stage):
                 return await self._settle(row.work, lambda: self._touch(row.work))
             case Draft() as ready:
                 done = await self._settle(row.work, lambda: self._publish(row.work, ready))
-                return replace(done, notes=ready.notes)
+                return replace(done, notes=ready.cut.notes)
 
     async def _settle(self, work: Work, write: Callable[[], Awaitable[Indexed]]) -> Done:
         try:
@@ -249,5 +283,7 @@ class PublishStage(Stage):
     async def _publish(self, work: Work, ready: Draft) -> Indexed:
         """Where the very content is there already, it counts as done: most likely this run did it, and the machine
         that knew is gone."""
-        await publish(self._database, self._store, self.blueprint.index, ready.draft, ready.vectors)
-        return Indexed(outcome="added" if work.known is None else "updated", chunks=len(ready.draft.chunks))
+        await publish(self._database, self._store, self.blueprint.index, ready.cut.draft, ready.vectors)
+        return Indexed(
+            outcome="added" if work.known is None else "updated", chunks=len(ready.cut.draft.chunks)
+        )

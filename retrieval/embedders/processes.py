@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from retrieval.embedders import Embedder, EmbedderIdentity, EmbedderSpec, load_e
 from retrieval.processes.devices import split_devices
 from retrieval.processes.pool import ModelPool
 from retrieval.processes.worker import Served
-from retrieval.tokenizing import TextTokenizer
+from retrieval.tokenizing import TextTokenizer, WithTokenizer
 
 
 class ProcessEmbedder:
@@ -59,17 +59,11 @@ class ProcessEmbedder:
         self._pool.close()
 
 
-@runtime_checkable
-class _WithTokenizer(Protocol):
-    @property
-    def tokenizer(self) -> TextTokenizer: ...
-
-
 def serve_embedder(orders: Mapping[str, Any]) -> Served:
     """Load the embedder in a process of its own; the orders are the fields of an `EmbedderSpec` of one device."""
     spec = EmbedderSpec(**orders)
     embedder = load_embedder(replace(spec, weights=None if spec.weights is None else Path(spec.weights)))
-    assert isinstance(embedder, _WithTokenizer), "an embedder that runs on a device has its tokenizer"
+    assert isinstance(embedder, WithTokenizer), "an embedder that runs on a device has its tokenizer"
     return Served(
         facts={
             "identity": asdict(embedder.identity),

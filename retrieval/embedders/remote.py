@@ -50,7 +50,7 @@ class RemoteEmbedder:
         self.max_tokens = server.max_tokens
         self.parallelism = server.requests_at_once
         self.batch_size = server.batch_size
-        self._tokenizer = TextTokenizer.from_file(server.tokenizer, max_tokens=server.max_tokens)
+        self.tokenizer = TextTokenizer.from_file(server.tokenizer, max_tokens=server.max_tokens)
         self._batches = AdaptiveBatches(server.batch_size)
         self._dimensions = spec.dimensions
         self._dimension: int | None = None
@@ -81,10 +81,10 @@ class RemoteEmbedder:
         )
 
     def count_tokens(self, text: str) -> int:
-        return self._tokenizer.count(text)
+        return self.tokenizer.count(text)
 
     def token_ends(self, text: str) -> list[int]:
-        return self._tokenizer.token_ends(text)
+        return self.tokenizer.token_ends(text)
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._embed(
@@ -106,7 +106,7 @@ class RemoteEmbedder:
         self, texts: Sequence[str], *, patience_s: float, timeout_s: float | None = None
     ) -> NDArray[np.float32]:
         rows = self._batches.run(
-            [self._tokenizer.cut(text) for text in texts],
+            [self.tokenizer.cut(text) for text in texts],
             lambda batch: self._ask(batch, patience_s=patience_s, timeout_s=timeout_s),
             describe=self._describe,
         )
@@ -181,7 +181,7 @@ class RemoteEmbedder:
 
     def _describe(self, text: str) -> str:
         return (
-            f"a text of {len(text):,} characters, {self._tokenizer.count(text):,} tokens by "
+            f"a text of {len(text):,} characters, {self.tokenizer.count(text):,} tokens by "
             f"{self._server.spec.setting('tokenizer')}. Lower {self._server.spec.setting('max_tokens')} "
             f"({self.max_tokens}) to what the server's model reads, or give the model's own tokenizer"
         )

@@ -34,7 +34,7 @@ from retrieval.errors import ExtraMissingError, FootnoteError, IndexMismatchErro
 from service.engines import EngineChoice, Engines, blueprint, in_this_process, open_engines
 from service.ingestion import ingest_path
 from service.intake import Intake
-from service.sections import DatabaseSettings, StoreSettings
+from service.sections import ChunkingSettings, DatabaseSettings, StoreSettings
 from service.settings import Settings
 from service.targets import SourceRules
 from service.wiring import open_intake
@@ -110,13 +110,19 @@ class House:
         return await self.ingest(collection, here)
 
 
-@pytest.fixture
-def settings(dsn: str, tmp_path: Path, embedder: Embedder, weights_cache: Path) -> Settings:
+@pytest.fixture(params=["recursive"])
+def settings(
+    request: pytest.FixtureRequest, dsn: str, tmp_path: Path, embedder: Embedder, weights_cache: Path
+) -> Settings:
     assert embedder.identity, "its files have been fetched"
     home = tmp_path / "home"
     home.mkdir()
     (home / "weights").symlink_to(weights_cache)
-    return Settings(home=home, database=DatabaseSettings(dsn=SecretStr(dsn)))
+    return Settings(
+        home=home,
+        database=DatabaseSettings(dsn=SecretStr(dsn)),
+        chunking=ChunkingSettings(method=request.param),
+    )
 
 
 @pytest.fixture
@@ -151,6 +157,7 @@ async def dumped(house: House, collection: str) -> IndexDump:
     return await dump_index(house.database, collection)
 
 
+@pytest.mark.parametrize("settings", ["recursive", "sentence"], indirect=True)
 async def test_a_spread_run_makes_the_index_and_the_report_of_a_local_one(house: House) -> None:
     local, spread = await house.ingest("a"), await house.spread("b")
     assert told(local) == told(spread)
