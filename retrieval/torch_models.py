@@ -246,6 +246,5 @@ def private_tokenizer(model: Any, *, max_tokens: int | None = None) -> tuple[Tex
 def _positions(model: Any) -> int | None:
     """How many tokens have a position of their own: RoBERTa's kind counts from behind its padding token's id."""
     table: Any = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    if getattr(table, "padding_idx", None) is None:
-        return None
-    return int(table.num_embeddings - table.padding_idx - 1)
+    padding_id = getattr(table, "padding_idx", None)
+    return None if padding_id is None else int(table.num_embeddings - padding_id - 1)
