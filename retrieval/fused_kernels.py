@@ -25,7 +25,12 @@ AddNorm = Callable[[Any, Any, Any], Any]
 
 
 def choose_add_norm(device: str, dtype: Any) -> AddNorm:
-    """Triton's where it works on this device, which has to be the current one; else torch's, and the log says so."""
+    """Triton's where it works on this device, which has to be the current one; else torch's, and the log says so.
+
+    On a CPU torch's, which is all there is.
+    """
+    if torch.device(device).type == "cpu":
+        return plain_add_norm
     if triton is None:
         reason = "triton is not installed"
     else:

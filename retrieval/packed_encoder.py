@@ -22,9 +22,9 @@ from retrieval.packed_sequences import (
     Packed,
     Pooling,
     attend,
-    has_attention_kernel,
     mean_of_each,
     pack,
+    packing_pays,
     pooled_tokens,
 )
 from retrieval.torch_batches import ForwardPass, Ids, current
@@ -122,7 +122,7 @@ def choose_pass(
     if not can_pack(model):
         return padded
     config = model.config
-    if not has_attention_kernel(
+    if not packing_pays(
         device=device, dtype=model.dtype, head_size=config.hidden_size // config.num_attention_heads
     ):
         return padded

@@ -68,15 +68,17 @@ def pack(sequences: Ids, segments: Ids | None, *, device: Any, padding_id: int |
     )
 
 
-def has_attention_kernel(*, device: str, dtype: Any, head_size: int) -> bool:
-    """Whether one kernel does the attention of all sequences there: else packing saves nothing."""
+def packing_pays(*, device: str, dtype: Any, head_size: int) -> bool:
+    """Whether packing saves time there: on a CPU, and on a GPU where one kernel does the attention of all sequences."""
+    if torch.device(device).type == "cpu":
+        return True
     return (
         varlen_attn is not None
         and torch.device(device).type == "cuda"
-        and torch.cuda.get_device_capability(device) >= (8, 0)
         and dtype in (torch.float16, torch.bfloat16)
         and head_size % 8 == 0
         and head_size <= 256
+        and torch.cuda.get_device_capability(device) >= (8, 0)
     )
 
 

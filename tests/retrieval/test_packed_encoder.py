@@ -198,10 +198,18 @@ def test_an_encoder_agrees_with_its_own_model_and_with_no_other(kind: str) -> No
     assert agree(PackedEncoder(halved, plain_add_norm), halved)
 
 
-def test_in_32_bits_and_on_a_cpu_the_padded_pass_is_kept() -> None:
-    from retrieval.packed_encoder import choose_pass
+def test_packing_is_for_cpus_and_for_gpus_in_16_bits() -> None:
+    import torch
+
+    from retrieval.packed_encoder import PackedPass, choose_pass
+    from retrieval.packed_sequences import packing_pays
     from retrieval.torch_batches import PaddedPass
 
+    assert not packing_pays(device="cuda:0", dtype=torch.float32, head_size=64)
     padded = PaddedPass(lambda features: features["input_ids"], device="cpu", pad_id=0)
-    model = _encoder("Bert")
-    assert choose_pass(model, padded, device="cpu", pooling="cls", finish=lambda rows: rows) is padded
+
+    def chosen(kind: str) -> Any:
+        return choose_pass(_encoder(kind), padded, device="cpu", pooling="cls", finish=lambda rows: rows)
+
+    assert isinstance(chosen("Bert"), PackedPass)
+    assert chosen("Electra") is padded

@@ -221,11 +221,10 @@ def test_logits_are_those_of_sentence_transformers_itself(tmp_path: Path) -> Non
 def test_without_padding_logits_are_those_of_sentence_transformers_too(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a GPU: there one kernel does the attention of packed pairs, here torch's does that of one at a time."""
+    """On a GPU one kernel does the attention of packed pairs, on a CPU torch's does that of one at a time."""
     import torch
     from sentence_transformers import CrossEncoder
 
-    monkeypatch.setattr("retrieval.packed_encoder.has_attention_kernel", lambda **_: True)
     folder = str(save_cross_encoder(tmp_path, kind=kind))
     ours = load_reranker(RerankerSpec(kind="cross_encoder", model=folder, device="cpu"))
     monkeypatch.delattr("retrieval.torch_batches.PaddedPass.__call__")
