@@ -129,12 +129,17 @@ async def open_intake(settings: Settings, *, report: Report, deferred: bool = Tr
         stack.callback(embedder.close)
         store = load_store(store_spec(settings))
         stack.push_async_callback(store.close)
+        embedding = await stack.enter_async_context(EmbeddingBatcher(embedder))
+        if settings.embedder.kind == "remote":
+            stack.callback(
+                embedder.close
+            )  # before the batcher, which would wait for whoever waits for the server
         yield Intake(
             settings=settings,
             database=database,
             store=store,
             embedder=embedder,
-            embedding=await stack.enter_async_context(EmbeddingBatcher(embedder)),
+            embedding=embedding,
             parser_policy=await asyncio.to_thread(parser_policy, settings.parsing),
         )
 

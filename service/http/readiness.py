@@ -15,6 +15,7 @@ from retrieval.errors import FootnoteError
 from service.footnote import Footnote
 from service.http.patience import Patience
 from service.http.recent import Recent
+from service.sections import EmbedderSettings, RerankerSettings
 
 logger = logging.getLogger("footnote.readiness")
 
@@ -23,6 +24,7 @@ Ask = Callable[[], Coroutine[Any, Any, None]]
 _MAX_AGE_S = 5.0
 _DATABASE_TIMEOUT_S = 2.0
 _MODEL_TIMEOUT_S = 10.0
+_OUTSIDE_MAX_AGE_S = 300.0
 _NORM_TOLERANCE = 0.01
 
 
@@ -67,6 +69,8 @@ class ReadinessCheck:
         self._footnote = footnote
         self._patience = patience
         self._recent = Recent(self._ask, max_age_s=_MAX_AGE_S)
+        self._ask_embedder = _seldom_outside(self._embedder, footnote.settings.embedder)
+        self._ask_reranker = _seldom_outside(self._reranker, footnote.settings.reranker)
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -81,8 +85,8 @@ class ReadinessCheck:
     async def _ask(self) -> Readiness:
         checks = (
             ("database", self._database, _DATABASE_TIMEOUT_S),
-            ("embedder", self._embedder, _MODEL_TIMEOUT_S),
-            ("reranker", self._reranker, _MODEL_TIMEOUT_S),
+            ("embedder", self._ask_embedder, _MODEL_TIMEOUT_S),
+            ("reranker", self._ask_reranker, _MODEL_TIMEOUT_S),
         )
         async with asyncio.TaskGroup() as group:
             tasks = {
@@ -121,3 +125,10 @@ class ReadinessCheck:
             logger.warning("the %s is not ready: %s", name, exc)
             return PartState(ready=False, detail="it does not work; the service's log says why")
         return PartState(ready=True, detail=f"answered in {(time.perf_counter() - started) * 1000:.0f} ms")
+
+
+def _seldom_outside(ask: Ask, model: EmbedderSettings | RerankerSettings) -> Ask:
+    """Providers outside charge for every request: one that answered is believed for five minutes."""
+    if model.kind != "remote" or model.location == "inside":
+        return ask
+    return Recent(ask, max_age_s=_OUTSIDE_MAX_AGE_S).get

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from generation.errors import OutsideNotAllowedError
 from ingest.reports import RefreshReport
 from retrieval.collections import allow_outside, ensure_collection
 from retrieval.embedders import Embedder
-from retrieval.errors import IndexMismatchError, ModelUnavailableError
+from retrieval.errors import IndexMismatchError, ModelError, ModelUnavailableError
 from retrieval.records import Scope
 from retrieval.rerankers import Reranker
 from service.footnote import Footnote
@@ -214,6 +215,49 @@ async def test_a_server_that_is_away_keeps_the_service_from_starting_and_is_name
     ):
         async with open_footnote(settings, report=print):
             pass
+
+
+async def test_readiness_asks_a_server_outside_seldom_and_one_that_is_away_again(
+    server: ModelServerOfTests, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.http.readiness._MAX_AGE_S", 0.0)
+    settings = configure(embedder={"location": "outside"})
+    async with open_footnote(settings, report=print) as footnote, open_house(footnote) as house:
+        server.bodies.clear()
+        for _ in range(3):
+            assert (await house.client.get("/health/ready")).status_code == 200
+        embedded, reranked = _asked(server)
+        assert (embedded, reranked) == (1, 3)
+    async with open_footnote(settings, report=print) as footnote, open_house(footnote) as house:
+        server.refuses = lambda body: Reply(status=401)
+        assert (await house.client.get("/health/ready")).status_code == 503
+        server.refuses = lambda body: None
+        assert (await house.client.get("/health/ready")).status_code == 200
+
+
+def _asked(server: ModelServerOfTests) -> tuple[int, int]:
+    """How often embeddings and rankings were asked for."""
+    embedded = sum("input" in body for body in server.bodies)
+    return embedded, len(server.bodies) - embedded
+
+
+async def test_leaving_in_the_middle_of_an_outage_does_not_wait_for_its_end(
+    server: ModelServerOfTests, configure: Configure
+) -> None:
+    async with open_intake(configure(), report=print) as intake:
+        asked = threading.Event()
+
+        def refuse(body: dict[str, Any]) -> Reply:
+            asked.set()
+            return Reply(status=429, headers={"Retry-After": "25"})
+
+        server.refuses = refuse
+        waiting = asyncio.create_task(intake.embedding.embed_documents(["a text"]))
+        assert await asyncio.to_thread(asked.wait, 10)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 10
+    with pytest.raises(ModelError):
+        await waiting
 
 
 async def test_an_index_without_vectors_fits_every_model(configure: Configure) -> None:
