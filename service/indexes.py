@@ -34,6 +34,8 @@ from service.specs import embedder_spec, store_spec
 
 Tell = Callable[[str], None]
 
+_CHECKED_AT_ONCE = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -150,19 +152,31 @@ async def check_same_models(intake: Intake, tell: Tell) -> None:
 
     Raises `IndexMismatchError` where it does not, and `ModelError`.
     """
-    for record in await index_records(intake.database):
-        index = record.index
-        fits = (index.embedder_hash, index.store) == (intake.embedder.identity.digest(), intake.store.kind)
-        if record.state != "active" or not fits or not may_see(intake.settings.embedder, record.collection):
-            continue
-        try:
-            await check_same_model(
-                intake.database, intake.store, index, record.collection.name, intake.embedding
-            )
-        except (IndexMissingError, StoreUnavailableError) as exc:
-            tell(
-                f"whether '{record.collection.name}' was built with the model that answers now is not known: {exc}"
-            )
+    ours = (intake.embedder.identity.digest(), intake.store.kind)
+    records = [
+        record
+        for record in await index_records(intake.database)
+        if record.state == "active"
+        and (record.index.embedder_hash, record.index.store) == ours
+        and may_see(intake.settings.embedder, record.collection)
+    ]
+    for start in range(0, len(records), _CHECKED_AT_ONCE):
+        part = records[start : start + _CHECKED_AT_ONCE]
+        # At once, so that the server is asked about all of them together.
+        done = await asyncio.gather(
+            *(_check_same_model(intake, record, tell) for record in part), return_exceptions=True
+        )
+        for failure in done:
+            if failure is not None:
+                raise failure
+
+
+async def _check_same_model(intake: Intake, record: IndexRecord, tell: Tell) -> None:
+    name = record.collection.name
+    try:
+        await check_same_model(intake.database, intake.store, record.index, name, intake.embedding)
+    except (IndexMissingError, StoreUnavailableError) as exc:
+        tell(f"whether '{name}' was built with the model that answers now is not known: {exc}")
 
 
 def refusal_of(comparison: Comparison, terms: Terms) -> str | None:

@@ -91,10 +91,10 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-async def ingest(footnote: Footnote, folder: Path) -> RefreshReport:
+async def ingest(footnote: Footnote, folder: Path, *, collection: str = "default") -> RefreshReport:
     async with footnote.parser_pool() as pool:
         return await ingest_path(
-            footnote, pool, folder, collection="default", rules=SourceRules(), progress=Silent()
+            footnote, pool, folder, collection=collection, rules=SourceRules(), progress=Silent()
         )
 
 
@@ -196,6 +196,20 @@ async def test_another_model_behind_the_same_name_is_neither_searched_nor_ingest
     async with open_intake(configure(), report=print) as intake, intake.parser_pool() as pool:
         with pytest.raises(IndexMismatchError, match="another model runs behind the name"):
             await intake.pipeline("default", pool)
+
+
+async def test_of_many_indexes_the_one_that_another_model_made_is_named(
+    server: ModelServerOfTests, configure: Configure, folder: Path, embedder: Embedder
+) -> None:
+    async with open_footnote(configure(), report=print) as footnote:
+        async with footnote.parser_pool() as pool:
+            for number in range(9):
+                await footnote.pipeline(f"papers-{number}", pool)  # which have nothing in them, and fit
+        await ingest(footnote, folder, collection="papers-8")
+    server.embed = lambda texts: np.roll(embedder.embed_documents(texts), 7, axis=1)
+    with pytest.raises(IndexMismatchError, match="index 'papers-8'"):
+        async with open_footnote(configure(), report=print):
+            pass
 
 
 async def test_another_revision_that_is_set_is_another_index(configure: Configure, folder: Path) -> None:
