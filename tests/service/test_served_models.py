@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from retrieval.embedders import Embedder
 from retrieval.errors import IndexMismatchError, ModelError, ModelUnavailableError
 from retrieval.records import Scope
 from retrieval.rerankers import Reranker
+from service.cli import run
 from service.footnote import Footnote
 from service.indexes import Terms, reindex
 from service.ingestion import ingest_path
@@ -279,3 +281,41 @@ async def test_an_index_without_vectors_fits_every_model(configure: Configure) -
         await ensure_collection(intake.database, "default")
         await intake.pipeline("default", pool)
         await asyncio.gather(*(intake.pipeline("default", pool) for _ in range(3)))
+
+
+def test_an_index_moves_from_the_default_embedder_to_one_behind_a_server(
+    server: ModelServerOfTests,
+    dsn: str,
+    folder: Path,
+    weights_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("retrieval.dropping._GRACE_S", 0.05)
+
+    def call(*arguments: str) -> dict[str, Any]:
+        capfd.readouterr()
+        status = run([*arguments, "--json"])
+        out, err = capfd.readouterr()
+        assert status == 0, err
+        told = json.loads(out)
+        assert isinstance(told, dict)
+        return told
+
+    for name, value in {
+        "HOME": str(weights_cache.parent),
+        "DATABASE__DSN": dsn,
+        "PARSING__OCR": "off",
+        "EMBEDDER__BASE_URL": server.url,
+        "EMBEDDER__LOCATION": "inside",
+        "EMBEDDER__TOKENIZER": "bge-small-en-v1.5",
+    }.items():
+        monkeypatch.setenv(f"FOOTNOTE_{name}", value)
+    assert call("ingest", str(folder))["added"] == 2
+    assert server.bodies == []
+    told = call("reindex", "--embedder", "remote", "--model", "BAAI/bge-small-en-v1.5")
+    assert "remote" in told["embedder"]
+    monkeypatch.setenv("FOOTNOTE_EMBEDDER__KIND", "remote")
+    monkeypatch.setenv("FOOTNOTE_EMBEDDER__MODEL", "BAAI/bge-small-en-v1.5")
+    assert call("search", QUESTION)["hits"][0]["path"] == "leave.md"
+    assert call("ingest", str(folder))["unchanged"] == 2
