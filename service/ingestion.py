@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol
 
 from ingest.catalog import SourceRecord, SourceState, known_documents, list_sources, remove_source
 from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableError, SourceUnavailableError
@@ -30,6 +32,21 @@ from service.places import Place
 from service.settings import Settings
 from service.specs import chunk_policy, source_spec
 from service.targets import SourceRules, find_or_register, find_planned
+
+
+class Capacity(Protocol):
+    """How much an embedder takes at a time, as `retrieval.embedders.Embedder` has it."""
+
+    @property
+    def parallelism(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+
+# Files at work at once: for a model on the CPU, and beyond which they wait for parsers and the database instead.
+_FEWEST_FILES, _MOST_FILES = 8, 256
+_CHUNKS_A_FILE = 2
 
 
 async def ingest_path(
@@ -72,7 +89,7 @@ async def refresh_registered(
     engines: Engines = in_this_process,
 ) -> RefreshReport:
     """Make the index equal to a registered source."""
-    policy = refresh_policy(intake.settings)
+    policy = replace(refresh_policy(intake.settings), in_flight=files_at_once(intake.embedder))
     pipeline = await policy.patience.wait_out(lambda: intake.pipeline(collection, pool))
     report = await refresh_source(
         pipeline,
@@ -186,6 +203,14 @@ async def retry_failed(
 def refresh_policy(settings: Settings) -> RefreshPolicy:
     """How runs go about their work under these settings."""
     return RefreshPolicy(patience=Patience(total_s=settings.ingest.patience_s))
+
+
+def files_at_once(embedder: Capacity) -> int:
+    """How many files are at work at once, so that a model that takes hundreds of texts at a time gets them.
+
+    Most files come to some chunks; where they come to one each, more would be needed to fill its batches.
+    """
+    return min(max(_FEWEST_FILES, embedder.parallelism * embedder.batch_size // _CHUNKS_A_FILE), _MOST_FILES)
 
 
 async def forget_source(intake: Intake, state: SourceState) -> int:

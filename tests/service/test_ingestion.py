@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from retrieval.documents import list_documents
 from retrieval.errors import InvalidRequestError, NotFoundError
 from retrieval.records import Scope
 from service.footnote import Footnote
-from service.ingestion import forget_source, ingest_path, plan_path
+from service.ingestion import files_at_once, forget_source, ingest_path, plan_path
 from service.targets import SourceRules, register_source
 
 
@@ -233,3 +234,20 @@ async def test_registering_reads_nothing(footnote: Footnote, folder: Path) -> No
     assert await paths(footnote) == []
     with pytest.raises(SourceUnavailableError):
         await register_source(footnote, folder.parent / "nowhere", collection="default", rules=SourceRules())
+
+
+@dataclass(frozen=True)
+class Sized:
+    """As much of an embedder as says how much it takes at a time."""
+
+    parallelism: int
+    batch_size: int
+
+
+@pytest.mark.parametrize(
+    ("parallelism", "batch_size", "files"), [(2, 4, 8), (16, 4, 32), (2, 256, 256), (1, 16, 8)]
+)
+def test_as_many_files_are_at_work_as_fill_the_models_batches(
+    parallelism: int, batch_size: int, files: int
+) -> None:
+    assert files_at_once(Sized(parallelism, batch_size)) == files
