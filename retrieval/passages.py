@@ -36,7 +36,12 @@ class PassagePolicy:
 
         Copies are seldom: further hits are fetched when there are some.
         """
-        return k if self.max_per_document is None and not self.merge else 4 * k
+        return k if self.takes_the_first else 4 * k
+
+    @property
+    def takes_the_first(self) -> bool:
+        """Whether the result is the first of the hits, whatever comes after them."""
+        return self.max_per_document is None and not self.merge
 
 
 def select(hits: Sequence[Hit], k: int, policy: PassagePolicy, *, gap_texts: GapTexts = NO_GAPS) -> list[Hit]:

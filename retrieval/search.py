@@ -30,7 +30,7 @@ from retrieval.neighbours import NO_GAPS, gaps_between, read_gaps
 from retrieval.passages import PassagePolicy, select
 from retrieval.queries import Combination, SearchQueries, best_of, combine, hypothetical_vector
 from retrieval.records import Collection, Hit, Passage, Scope
-from retrieval.reranking import PairScorer, RerankPolicy, rerank
+from retrieval.reranking import PairScorer, ReadingPace, RerankPolicy, rerank
 from retrieval.stages import NO_STAGES, Stages
 from retrieval.stores import Index, VectorStore
 
@@ -133,6 +133,7 @@ class Searcher:
         self._policy = policy
         self._turn = asyncio.Semaphore(policy.at_once)
         self._stages = stages
+        self._pace = ReadingPace()
 
     async def search(
         self,
@@ -163,7 +164,14 @@ class Searcher:
             await asyncio.gather(embedding, return_exceptions=True)
         if self._reranker is not None and hits:
             with self._stages.stage("rerank"):
-                hits = await rerank(hits, queries.question, scorer=self._reranker, policy=self._policy.rerank)
+                hits = await rerank(
+                    hits,
+                    queries.question,
+                    scorer=self._reranker,
+                    policy=self._policy.rerank,
+                    wanted=k if wanted.takes_the_first else None,
+                    pace=self._pace,
+                )
         gaps = gaps_between([hit.passage for hit in hits]) if wanted.merge else []
         gap_texts = await read_gaps(self._database, gaps) if gaps else NO_GAPS
         return select(hits, k, replace(wanted, drop_copies=False), gap_texts=gap_texts)
