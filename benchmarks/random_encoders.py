@@ -1,6 +1,7 @@
 """Encoders with the sizes of real ones and random weights, saved as models are, and texts that they read.
 
-For `embed_gpu.py`, which runs where there are torch, transformers and sentence-transformers, and nothing else of ours.
+For `embed_gpu.py`, which runs where there are torch, transformers and sentence-transformers, and nothing else of ours,
+and for what plain sentence-transformers makes of the CPU (`embed_cpu.py`, `rerank.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertModel,
     BertTokenizer,
     PreTrainedTokenizerFast,
@@ -76,19 +78,8 @@ def make_texts(words: Sequence[str], lengths: Sequence[int]) -> list[str]:
 def save_embedder(folder: Path, shape: Shape, words: Sequence[str]) -> None:
     """Save a randomly initialised model as sentence-transformers repositories are laid out: CLS, then L2."""
     torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=_VOCABULARY,
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.feed_forward,
-        initializer_range=_SPREAD,
-    )
-    BertModel(config).save_pretrained(folder)
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
-    BertTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)}, model_max_length=512
-    ).save_pretrained(folder)
+    BertModel(_bert(shape)).save_pretrained(folder)
+    _save_words(folder, words)
     kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
     modules = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
@@ -98,6 +89,34 @@ def save_embedder(folder: Path, shape: Shape, words: Sequence[str]) -> None:
     (folder / "1_Pooling").mkdir()
     pooling = {"word_embedding_dimension": shape.width, "pooling_mode_cls_token": True}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+
+
+def save_bert_reranker(folder: Path, shape: Shape, words: Sequence[str]) -> None:
+    """Save a randomly initialised BERT classifier of one label, as ms-marco-MiniLM cross-encoders are."""
+    torch.manual_seed(5)
+    config = _bert(shape)
+    config.num_labels = 1
+    BertForSequenceClassification(config).save_pretrained(folder)
+    _save_words(folder, words)
+
+
+def _bert(shape: Shape) -> BertConfig:
+    return BertConfig(
+        vocab_size=_VOCABULARY,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.feed_forward,
+        initializer_range=_SPREAD,
+    )
+
+
+def _save_words(folder: Path, words: Sequence[str]) -> None:
+    """Save a word-piece tokenizer that knows these words."""
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    BertTokenizer(
+        vocab={piece: index for index, piece in enumerate(pieces)}, model_max_length=512
+    ).save_pretrained(folder)
 
 
 def save_reranker(folder: Path, shape: Shape, words: Sequence[str]) -> None:

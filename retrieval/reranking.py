@@ -20,6 +20,8 @@ from retrieval.records import Hit, contextual_text
 
 # Logits of ms-marco cross-encoders lie between these, save for outliers.
 _LOWEST_LOGIT, _HIGHEST_LOGIT = -11.0, 11.0
+# One that was read alone stays where it is.
+_FEWEST = 2
 
 
 class PairScorer(Protocol):
@@ -94,7 +96,7 @@ async def rerank(
         unread = pairs[len(logits) :]
         # A batch of this request that was slow tells more than what was usual before.
         size = _fitting(unread[: policy.batch], ends - begun, max(pace.s_per_character, slowest))
-        if not size:
+        if size < (1 if logits else _FEWEST):
             break
         logits += [float(logit) for logit in await scorer.score(unread[:size])]
         took = (clock() - begun) / _characters(unread[:size])

@@ -153,6 +153,8 @@ async def test_a_request_reads_what_fits_by_the_pace_of_those_before_it() -> Non
     assert scorer.batches == [4]
     assert await scorer.overrun_s(0.25, pace) == 0
     assert scorer.batches == [2]
+    assert await scorer.overrun_s(0.125, pace) < 0, "one alone cannot move, so none is read"
+    assert scorer.batches == []
     assert await scorer.overrun_s(0.75, pace) == 0
     assert scorer.batches == [4, 2]
 
@@ -171,7 +173,7 @@ async def test_a_scorer_that_was_too_slow_is_tried_again_after_a_while() -> None
     await scorer.overrun_s(0.5, pace)
     scorer.s_per_pair = 0.01
     read = []
-    for _request in range(60):
+    for _request in range(80):
         await scorer.overrun_s(0.5, pace)
         read.append(sum(scorer.batches))
     assert read[0] == 0
