@@ -36,11 +36,11 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from benchmarks.matrix_rates import fp32_rate, int8_rate
+from benchmarks.matrix_rates import fp32_rate, int8_rate, one_thread_session
 from benchmarks.turns import describe_machine, median_ratio, take_turns, usable_cores
 from retrieval.batching import EmbeddingBatcher
 from retrieval.embedders.onnx import OnnxEmbedder
-from retrieval.sessions import OnnxSession, onnxruntime
+from retrieval.sessions import OnnxSession
 from retrieval.tokenizing import TextTokenizer
 from retrieval.weights import EMBEDDER_PIN, WeightsPin, find_weights
 
@@ -201,12 +201,8 @@ def digest_elsewhere(weights: Path, threads: int) -> dict[str, str]:
 def profile(weights: Path) -> dict[str, float]:
     """Shares of a run's time by operator, of a text of 329 tokens on one thread."""
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(
-            str(weights / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        session = one_thread_session(
+            str(weights / "model.onnx"), profile_prefix=str(Path(folder) / "profile")
         )
         ids = np.random.default_rng(1).integers(2_000, 20_000, (1, 329))
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}

@@ -6,6 +6,7 @@ around it; fp32 through the fastest of the libraries that are at hand. Rates are
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-# Imported first: it turns off what onnxruntime would otherwise send to its maker.
-from retrieval.sessions import onnxruntime
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as retrieval.sessions does, whichever comes first
+
+import onnxruntime
 
 _REPEATS = 5
 _SECONDS = 0.4
@@ -49,9 +51,7 @@ def fp32_rate(size: int = 1024) -> dict[str, float]:
 def int8_rate(*, tokens: int, width: int, feed_forward: int, threads: int) -> float:
     """Of the six products of an encoder's layer over `tokens` tokens, one layer a thread at a time."""
     widths = [(width, width)] * 4 + [(width, feed_forward), (feed_forward, width)]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(_products(widths), options, providers=["CPUExecutionProvider"])
+    session = one_thread_session(_products(widths))
     chooser = np.random.default_rng(1)
     feed = {
         f"a{inner}": onnxruntime.OrtValue.ortvalue_from_numpy(
@@ -68,6 +68,16 @@ def int8_rate(*, tokens: int, width: int, feed_forward: int, threads: int) -> fl
     operations = 4 * threads * sum(2.0 * tokens * inner * outer for inner, outer in widths)
     with ThreadPoolExecutor(threads) as pool:
         return best_rate(lambda: list(pool.map(layers, range(threads))), operations)
+
+
+def one_thread_session(model: str | bytes, *, profile_prefix: str | None = None) -> Any:
+    """A session that runs on the calling thread; with a prefix it writes where its time went."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile_prefix
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _products(widths: Sequence[tuple[int, int]]) -> bytes:
