@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from retrieval.embedders import Embedder
 from retrieval.errors import FootnoteError, ModelError
 from retrieval.rerankers import Reranker
+from retrieval.throughput import Done, Throughput
 
 Rows = NDArray[np.float32]
 Item = TypeVar("Item")
@@ -58,6 +59,10 @@ class EmbeddingBatcher:
     def waiting(self) -> dict[str, int]:
         """How many texts no job has taken yet."""
         return {"questions": self._questions.waiting, "documents": self._documents.waiting}
+
+    def documents_done(self) -> Done:
+        """How many texts of documents were embedded, and in which time."""
+        return self._documents.throughput.done()
 
     async def __aenter__(self) -> Self:
         self._crew.start()
@@ -184,6 +189,7 @@ class _Lane(Generic[Item]):
     ) -> None:
         self.run = run
         self.row_shape = row_shape
+        self.throughput = Throughput()
         self._batch_size = batch_size
         self._calls: deque[_Call[Item]] = deque()
 
@@ -282,8 +288,9 @@ class _Crew(Generic[Item]):
         """Run one job and hand every caller its part; a failure reaches the caller whose items caused it."""
         items = [item for share in shares for item in share.items]
         try:
-            rows = await asyncio.get_running_loop().run_in_executor(threads, lane.run, items)
-            self._check(rows, (len(items), *lane.row_shape))
+            with lane.throughput.job(len(items)):
+                rows = await asyncio.get_running_loop().run_in_executor(threads, lane.run, items)
+                self._check(rows, (len(items), *lane.row_shape))
         except asyncio.CancelledError:
             for share in shares:
                 share.fail(ModelError(f"the model {self._model} was stopped at this text"))

@@ -12,7 +12,8 @@ from ingest.reports import RefreshReport, add_up
 from retrieval.collections import find_collection
 from retrieval.database import Database
 from retrieval.errors import InvalidRequestError
-from service.cli.display import IngestProgress, note, print_json, show_report
+from retrieval.throughput import Done
+from service.cli.display import IngestProgress, count, note, print_json, show_report
 from service.cli.options import (
     JsonOption,
     MetadataOption,
@@ -194,6 +195,13 @@ def _ingest_all(
                     except SourceUnavailableError as exc:
                         report = failed_path(str(place), exc)
                 reports.append(report)
+        _tell_speed(intake.embedding.documents_done())
         return reports
 
     return with_intake(run)
+
+
+def _tell_speed(done: Done) -> None:
+    """What the embedder of this process did, while it had anything to do."""
+    if done.items:
+        note(f"Embedded {count(done.items, 'passage')}, {done.per_second:.1f} a second.")

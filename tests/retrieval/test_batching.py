@@ -147,6 +147,15 @@ def test_every_caller_gets_its_own_rows_in_order_whoever_else_comes_and_goes(
     assert all(1 <= len(job) <= batch_size for job in model.jobs)
 
 
+async def test_texts_of_documents_are_counted_and_questions_are_not() -> None:
+    async with EmbeddingBatcher(Model()) as batcher:
+        await batcher.embed_documents(["a", "b", "c"])
+        await batcher.embed_query("a")
+        done = batcher.documents_done()
+        assert done.items == 3
+        assert done.seconds > 0
+
+
 async def test_pairs_are_scored_in_order() -> None:
     pairs = [("why", "because"), ("who", "no one"), ("", "")] * 5
     async with ScoringBatcher(Model(parallelism=2)) as batcher:
