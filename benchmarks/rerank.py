@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -82,8 +83,8 @@ def plain_contestants(
     read = model.tokenizer(*map(list, zip(*pairs, strict=True)))["input_ids"]
     assert {len(ids) for ids in read} == {_TOKENS}, "the same tokens for both"
     return {
-        f"plain fp32, batches of {size}": lambda size=size: model.predict(
-            pairs, batch_size=size, show_progress_bar=False
+        f"plain fp32, batches of {size}": partial(
+            model.predict, pairs, batch_size=size, show_progress_bar=False
         )
         for size in (4, 16)
     }

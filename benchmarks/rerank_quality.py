@@ -85,23 +85,20 @@ async def quality_of_budgets(name: str, *, questions: int, budgets_ms: Sequence[
             for text, hits in found.values():
                 await rerank(hits, text, scorer=keeping, policy=replace(whole, decided_margin=9.0))
     pace = float(np.median(keeping.seconds_a_character))
+    ways = {f"{budget_ms} ms": replace(whole, budget_ms=budget_ms) for budget_ms in (0, *budgets_ms)}
+    # Whatever the machine's speed.
+    ways |= {
+        f"{count} read at most": replace(whole, candidates=count) for count in (2, 4, 6, whole.candidates)
+    }
     rows: dict[str, tuple[float, Values]] = {}
-    for budget_ms in (0, *budgets_ms, _NO_HURRY_MS):
+    for way, policy in ways.items():
         scorer = PacedScorer(keeping.scores, pace)
         known = ReadingPace()
         known.learn(pace)
         ranked = {}
         for question_id, (text, hits) in found.items():
-            moved = await rerank(
-                hits,
-                text,
-                scorer=scorer,
-                policy=replace(whole, budget_ms=budget_ms),
-                pace=known,
-                clock=scorer.clock,
-            )
+            moved = await rerank(hits, text, scorer=scorer, policy=policy, pace=known, clock=scorer.clock)
             ranked[question_id] = [*dict.fromkeys(loaded.ids[hit.passage.path] for hit in moved)]
-        way = "without end" if budget_ms == _NO_HURRY_MS else f"{budget_ms:g} ms"
         rows[way] = (scorer.pairs / len(found), measure_rankings(ranked, asked.qrels, k=10))
     nothing = column_of(rows["0 ms"][1], "ndcg@10")
     return {
