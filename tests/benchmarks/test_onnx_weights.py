@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.matrix_rates import _message, _number, _text
 from benchmarks.onnx_weights import read_dequantized
 
 
-def tensor(name: str, kind: int, values: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def tensor(name: str, kind: int, values: NDArray[Any]) -> bytes:
     shape = b"".join(_number(1, size) for size in values.shape)
     return _message(5, shape + _number(2, kind) + _text(8, name) + _message(9, values.tobytes()))
 
