@@ -21,13 +21,11 @@ import gzip
 import itertools
 import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +34,10 @@ import httpx
 import numpy as np
 
 from benchmarks.load_meters import Meters, Used
+from benchmarks.served import footnote, served, without_caches
 
 DATA = Path(os.environ.get("FOOTNOTE_TEST_DATA", "../shared/data")) / "retrieval" / "squad-20k"
 BY_DESIGN = frozenset({429, 503})
-_START_TIMEOUT_S = 300.0
 _FULL = 0.85
 """Of what there is: from this share on something is what the rest waits for."""
 
@@ -77,19 +75,20 @@ def main() -> int:
 
 async def measure(given: argparse.Namespace, home: Path) -> dict[str, Any]:
     """Index, serve, ask alone, ask at once; the report."""
-    environment = _environment(home)
+    environment = without_caches(home)
     chunks = _index(home, given.chunks, environment)
-    key = json.loads(_footnote(environment, "keys", "create", "load", "--json"))["key"]
+    key = json.loads(footnote(environment, "keys", "create", "load", "--json"))["key"]
     questions = list(_questions())
     async with (
-        _served(environment, home) as (address, meters),
+        served(environment) as service,
         httpx.AsyncClient(
-            base_url=address,
+            base_url=service.address,
             headers={"Authorization": f"Bearer {key}"},
             timeout=120,
             limits=httpx.Limits(max_connections=given.clients),
         ) as client,
     ):
+        meters = Meters.of(service.pid, home)
         await _ask_alone(client, questions[:10])  # the first answers load and compile what later ones find
         alone_s, alone = await _alone(client, meters, questions[10 : 10 + given.alone])
         at_start = meters.rss_mb()
@@ -205,19 +204,6 @@ async def _client(client: httpx.AsyncClient, asked: Iterator[str], tally: Tally,
             await asyncio.sleep(float(response.headers.get("Retry-After", "1")))
 
 
-def _environment(home: Path) -> dict[str, str]:
-    """Settings of the service: what is kept would be found again, and is not what is measured."""
-    return {
-        **os.environ,
-        "FOOTNOTE_HOME": str(home),
-        "FOOTNOTE_CACHE__ANSWERS_BYTES": "0",
-        "FOOTNOTE_CACHE__QUERY_VECTORS_BYTES": "0",
-        "PYTHONPATH": os.pathsep.join(
-            [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-        ),
-    }
-
-
 def _index(home: Path, chunks: int, environment: dict[str, str]) -> int:
     """Have so many passages indexed; returns how many chunks there are."""
     folder = home / "load-corpus"
@@ -227,8 +213,8 @@ def _index(home: Path, chunks: int, environment: dict[str, str]) -> int:
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             path.write_text(f"{row['title']}\n\n{row['text']}\n", encoding="utf-8")
-    _footnote(environment, "ingest", str(folder), "--json")
-    status = json.loads(_footnote(environment, "status", "--json"))
+    footnote(environment, "ingest", str(folder), "--json")
+    status = json.loads(footnote(environment, "status", "--json"))
     return sum(collection["chunks"] for collection in status["collections"])
 
 
@@ -239,47 +225,6 @@ def _questions() -> Iterator[str]:
 def _rows(name: str) -> Iterator[dict[str, Any]]:
     with gzip.open(DATA / name, "rt", encoding="utf-8") as lines:
         yield from map(json.loads, lines)
-
-
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from service.command import main; main()", *arguments]
-
-
-def _footnote(environment: dict[str, str], *arguments: str) -> str:
-    """What a command prints."""
-    done = subprocess.run(  # our own command
-        _command(*arguments), env=environment, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return done.stdout
-
-
-@contextlib.asynccontextmanager
-async def _served(environment: dict[str, str], home: Path) -> AsyncIterator[tuple[str, Meters]]:
-    """A service in a process of its own, ready; its address, and what reads its meters."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(  # noqa: ASYNC220  # our own command, started before anything is measured
-        _command("serve", "--port", str(port)), env=environment, stderr=subprocess.DEVNULL
-    )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        await _ready(address, process)
-        yield address, Meters.of(process.pid, home)
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait)
-
-
-async def _ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    async with asyncio.timeout(_START_TIMEOUT_S), httpx.AsyncClient(base_url=address, timeout=30) as client:
-        while True:
-            if process.poll() is not None:
-                raise RuntimeError(f"the service ended at its start, with status {process.returncode}")
-            with contextlib.suppress(httpx.HTTPError):
-                if (await client.get("/health/ready")).status_code == 200:
-                    return
-            await asyncio.sleep(0.2)
 
 
 if __name__ == "__main__":
