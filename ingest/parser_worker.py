@@ -35,6 +35,7 @@ from ingest.worker_messages import (
     wanted_picture,
 )
 from retrieval.errors import FootnoteError
+from retrieval.priority import lower_process
 
 Parse = Callable[[bytes, str, ParserPolicy], ParsedDocument]
 """Parses a file's content by its name. Raises `ParseError`."""
@@ -76,13 +77,14 @@ def _parsed_by_fallback(
 class WorkerOrders:
     """What a worker is told once, by the owner whom it trusts, and therefore pickled.
 
-    largest_file_bytes: how large a temporary file may grow.
+    largest_file_bytes: how large a temporary file may grow. nice: by how much it gives way to other processes.
     """
 
     parse: Parse
     policy: ParserPolicy
     memory_limit_bytes: int
     largest_file_bytes: int = 2**30
+    nice: int = 0
 
 
 def serve(connection: int, owner: int, folder: Path) -> None:
@@ -97,6 +99,7 @@ def serve(connection: int, owner: int, folder: Path) -> None:
     writing = os.fdopen(os.dup(connection), "wb", buffering=0)
     with suppress(EOFError, ConnectionError):  # the owner has ended, or has no more files
         orders: WorkerOrders = pickle.loads(_receive(reading)[1])  # noqa: S301 (from the process that started this one)
+        lower_process(orders.nice)
         _set_limits(orders)
         guards = confine(folder)
         tie_to_owner(owner)

@@ -45,6 +45,7 @@ class ParserPool:
     longest_s: seconds after which it is killed even then.
     memory_limit_bytes: how much memory a process may take for its data, and how much it and all that it starts may hold
     at once (Linux; elsewhere the limits may not bind).
+    nice: by how much a process gives way to others (`retrieval.priority`).
     files_per_worker: after how many files a process is replaced, so that what a parser leaks stays small.
     kept_memory_bytes: a process that holds more than this after a file is replaced.
     parse: what the processes run: an importable function of a file's content, its name and the policy.
@@ -58,6 +59,7 @@ class ParserPool:
         time_limit_s: float = 120.0,
         longest_s: float = 3600.0,
         memory_limit_bytes: int = 2 * 1024**3,
+        nice: int = 0,
         files_per_worker: int = 500,
         kept_memory_bytes: int = 1024**3,
         parse: Parse = parse_file,
@@ -66,6 +68,7 @@ class ParserPool:
         self._time_limit_s = time_limit_s
         self._longest_s = max(longest_s, time_limit_s)
         self._memory_limit_bytes = memory_limit_bytes
+        self._nice = nice
         self._files_per_worker = files_per_worker
         self._kept_memory_bytes = kept_memory_bytes
         self._parse = parse
@@ -212,7 +215,12 @@ class ParserPool:
         if self._scratch is None:
             self._scratch = Scratch()
         worker = await WorkerProcess.start(
-            WorkerOrders(parse=self._parse, policy=self._policy, memory_limit_bytes=self._memory_limit_bytes),
+            WorkerOrders(
+                parse=self._parse,
+                policy=self._policy,
+                memory_limit_bytes=self._memory_limit_bytes,
+                nice=self._nice,
+            ),
             parent=self._scratch.folder,
         )
         if self._guards is None:

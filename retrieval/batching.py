@@ -1,7 +1,8 @@
 """The one bridge from async code to the synchronous models: callers await, worker tasks run the model on threads.
 
 A batcher owns threads and tasks, as many as the model can use at once, but not the model. The texts of concurrent
-callers are pooled into jobs of the model's batch size; a question goes before every document that waits.
+callers are pooled into jobs of the model's batch size; a question goes before every document that waits, and where a
+model computes on the machine's cores before those at work, too, whose threads have a lower priority.
 
 Nothing is refused for being too much: a caller holds its own texts and waits until they are done, so what waits
 here is bounded by the number of callers. A caller that is cancelled or runs out of its own time limit takes its
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from retrieval.embedders import Embedder
 from retrieval.errors import FootnoteError, ModelError
+from retrieval.priority import lower_thread
 from retrieval.rerankers import Reranker
 from retrieval.throughput import Done, Throughput
 
@@ -33,26 +35,35 @@ Item = TypeVar("Item")
 class EmbeddingBatcher:
     """Embeds for concurrent callers on the threads that `embedder` can use. To be entered with `async with`.
 
+    documents_nice: for an embedder that computes on this machine's cores, on the threads that call it. Documents then
+    have threads of their own with this nice value, so that a question waits neither for a thread nor for a core. None
+    where a device that takes one batch at a time does the work: there, threads beside would only make it wait.
     Leaving waits for jobs that run and fails callers that still wait with `ModelError`.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, *, documents_nice: int | None = None) -> None:
         width = embedder.identity.dimension
         self._questions: _Lane[str] = _Lane(
             lambda texts: embedder.embed_query(texts[0])[np.newaxis], batch_size=1, row_shape=(width,)
         )
         self._documents = _Lane(embedder.embed_documents, batch_size=embedder.batch_size, row_shape=(width,))
-        self._crew = _Crew(
-            embedder.identity.model, (self._questions, self._documents), workers=embedder.parallelism
-        )
+        name, workers = embedder.identity.model, embedder.parallelism
+        self._crews: tuple[_Crew[str], ...]  # of questions first, of documents last
+        if documents_nice is None:
+            self._crews = (_Crew(name, (self._questions, self._documents), workers=workers),)
+        else:
+            self._crews = (
+                _Crew(name, (self._questions,), workers=workers),
+                _Crew(name, (self._documents,), workers=workers, nice=documents_nice),
+            )
 
     async def embed_documents(self, texts: Sequence[str]) -> Rows:
         """Embed texts, in order: float32 of shape (len(texts), dimension). Raises `ModelError`."""
-        return await self._crew.run(self._documents, texts)
+        return await self._crews[-1].run(self._documents, texts)
 
     async def embed_query(self, text: str) -> Rows:
         """Embed a question, ahead of all documents: float32 of shape (dimension,). Raises `ModelError`."""
-        rows = await self._crew.run(self._questions, (text,))
+        rows = await self._crews[0].run(self._questions, (text,))
         vector: Rows = rows[0]
         return vector
 
@@ -65,13 +76,14 @@ class EmbeddingBatcher:
         return self._documents.throughput.done()
 
     async def __aenter__(self) -> Self:
-        self._crew.start()
+        for crew in self._crews:
+            crew.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._crew.stop()
+        await asyncio.gather(*(crew.stop() for crew in self._crews))
 
 
 class ScoringBatcher:
@@ -226,10 +238,14 @@ class _Lane(Generic[Item]):
 
 
 class _Crew(Generic[Item]):
-    """Worker tasks, each with a thread, that run the jobs of some lanes; an earlier lane goes before a later one."""
+    """Worker tasks, each with a thread, that run the jobs of some lanes; an earlier lane goes before a later one.
 
-    def __init__(self, model: str, lanes: Sequence[_Lane[Item]], *, workers: int) -> None:
+    nice: the least nice value of the threads (`retrieval.priority`).
+    """
+
+    def __init__(self, model: str, lanes: Sequence[_Lane[Item]], *, workers: int, nice: int = 0) -> None:
         self._model = model
+        self._nice = nice
         self._lanes = lanes
         self._workers = workers
         self._idle = workers
@@ -238,7 +254,12 @@ class _Crew(Generic[Item]):
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix=self._model)
+        self._threads = ThreadPoolExecutor(
+            self._workers,
+            thread_name_prefix=self._model,
+            initializer=lower_thread,
+            initargs=(self._nice,),
+        )
         self._tasks = [asyncio.create_task(self._work(self._threads)) for _ in range(self._workers)]
 
     async def stop(self) -> None:

@@ -59,4 +59,5 @@ class Intake:
             time_limit_s=self.settings.ingest.parse_timeout_s,
             longest_s=self.settings.parsing.ocr_timeout_s,
             memory_limit_bytes=self.settings.parsing.memory_bytes,
+            nice=self.settings.ingest.nice,
         )

@@ -254,13 +254,15 @@ class AuditSettings(Section):
 
 
 class IngestSettings(Section):
-    """Limits of ingestion. `readers` is who may read documents for which nothing else was said."""
+    """Limits of ingestion. `readers` is who may read documents for which nothing else was said. `nice` is by how much
+    it gives way to questions on the cores of its machine (docs/operations.md)."""
 
     max_file_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
     parse_timeout_s: Annotated[float, Field(gt=0)] = 120.0
     parse_workers: Annotated[int, Field(ge=1, le=64)] = 2
     retention_days: Annotated[int, Field(ge=0)] = 90
     patience_s: Annotated[float, Field(ge=0)] = 60.0
+    nice: Annotated[int, Field(ge=0, le=19)] = 10
     readers: Annotated[tuple[Reader, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)] = (PUBLIC,)
 
 

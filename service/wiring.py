@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx2
 
@@ -27,6 +29,7 @@ from retrieval.database import Database
 from retrieval.embedders import load_embedder
 from retrieval.errors import DatabaseUnavailableError
 from retrieval.kept import Kept
+from retrieval.priority import lower_process
 from retrieval.query_vectors import KeptVectors, RememberingEmbedder
 from retrieval.rerankers import Reranker, load_reranker
 from retrieval.search import QueryEmbedder, Searcher
@@ -71,27 +74,49 @@ class SupportCheck:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, report: Report) -> AsyncIterator[Database]:
+async def open_database(settings: Settings, *, report: Report, nice: int = 0) -> AsyncIterator[Database]:
     """The database, its embedded server started where none is configured, its schema checked.
 
-    The embedded server migrates itself; an outside one has to be migrated by `footnote migrate`.
+    The embedded server migrates itself; an outside one has to be migrated by `footnote migrate`. `nice`: by how much
+    this process is to give way to others from now on, until its end (`retrieval.priority`); the server does not.
     """
     async with AsyncExitStack() as stack:
         if settings.database.dsn is None:
-            server = EmbeddedPostgres(
-                settings.home / "postgres", report=report, runtime_directory=runtime_directory()
-            )
-            await asyncio.to_thread(server.__enter__)
-            stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
-            await asyncio.to_thread(_migrate, server)
-            dsn = server.dsn
-            stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(server)))
+            dsn = await stack.enter_async_context(_open_embedded(settings, report))
+            lower_process(nice)
         else:
+            lower_process(nice)
             dsn = settings.database.dsn.get_secret_value()
             await asyncio.to_thread(check_schema, dsn)
         yield await stack.enter_async_context(
             Database(dsn, max_connections=settings.database.max_connections)
         )
+
+
+@asynccontextmanager
+async def _open_embedded(settings: Settings, report: Report) -> AsyncIterator[str]:
+    """The embedded server's DSN, for as long as it is kept running.
+
+    A server has the priority of the thread that starts it, for all who use it, and nobody may raise it again. So one
+    thread alone deals with it, from before this process may lower its own priority until the end.
+    """
+    server = EmbeddedPostgres(
+        settings.home / "postgres", report=report, runtime_directory=runtime_directory()
+    )
+    async with AsyncExitStack() as stack:
+        keeper = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="postgres"))
+        in_keeper = partial(asyncio.get_running_loop().run_in_executor, keeper)
+        await in_keeper(server.__enter__)
+        stack.push_async_callback(in_keeper, server.__exit__, None, None, None)
+        await in_keeper(_migrate, server)
+
+        async def keep_running(every_s: float = 2.0) -> None:
+            while True:
+                await asyncio.sleep(every_s)
+                await in_keeper(server.ensure_running)
+
+        stack.push_async_callback(_cancel, asyncio.create_task(keep_running()))
+        yield server.dsn
 
 
 def _migrate(server: EmbeddedPostgres) -> None:
@@ -104,32 +129,31 @@ def _migrate(server: EmbeddedPostgres) -> None:
         migrate(server.dsn)
 
 
-async def _keep_running(server: EmbeddedPostgres, *, every_s: float = 2.0) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        await asyncio.to_thread(server.ensure_running)
-
-
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager
-async def open_intake(settings: Settings, *, report: Report, deferred: bool = True) -> AsyncIterator[Intake]:
+async def open_intake(
+    settings: Settings, *, report: Report, deferred: bool = True, nice: int = 0
+) -> AsyncIterator[Intake]:
     """What ingestion needs: the database, the store and the embedder, but no model that only answers need.
 
-    `deferred`: the embedder's files are verified, and loaded when there is something to embed.
+    `deferred`: the embedder's files are verified, and loaded when there is something to embed. `nice`: as for
+    `open_database`.
     """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings, report=report))
+        database = await stack.enter_async_context(open_database(settings, report=report, nice=nice))
         embedder = await asyncio.to_thread(
             lambda: load_embedder(embedder_spec(settings, report, deferred=deferred))
         )
         stack.callback(embedder.close)
         store = load_store(store_spec(settings))
         stack.push_async_callback(store.close)
-        embedding = await stack.enter_async_context(EmbeddingBatcher(embedder))
+        embedding = await stack.enter_async_context(
+            EmbeddingBatcher(embedder, documents_nice=_documents_nice(settings))
+        )
         if settings.embedder.kind == "remote":
             stack.callback(
                 embedder.close
@@ -142,6 +166,11 @@ async def open_intake(settings: Settings, *, report: Report, deferred: bool = Tr
             embedding=embedding,
             parser_policy=await asyncio.to_thread(parser_policy, settings.parsing),
         )
+
+
+def _documents_nice(settings: Settings) -> int | None:
+    """ONNX computes on the thread that calls it; torch on a GPU, or on threads that it keeps for all callers."""
+    return settings.ingest.nice if settings.embedder.kind == "onnx" else None
 
 
 @asynccontextmanager
@@ -202,16 +231,20 @@ async def open_footnote(
     *,
     report: Report,
     watched: Callable[[QueryEmbedder], QueryEmbedder] = lambda embedder: embedder,
+    nice: int = 0,
 ) -> AsyncIterator[Footnote]:
     """The whole service, ready to ingest, search and answer.
 
-    `watched`: puts something between search and the embedder of questions, which measures it.
+    `watched`: puts something between search and the embedder of questions, which measures it. `nice`: as for
+    `open_database`.
     """
     async with AsyncExitStack() as stack:
         tracer = load_tracer(tracer_spec(settings))
         stack.push_async_callback(asyncio.to_thread, tracer.close)
         observer = Observer(tracer=tracer)
-        intake = await stack.enter_async_context(open_intake(settings, report=report, deferred=False))
+        intake = await stack.enter_async_context(
+            open_intake(settings, report=report, deferred=False, nice=nice)
+        )
         if settings.embedder.kind == "remote":
             await check_same_models(intake, report)
         specs = llm_specs(settings)

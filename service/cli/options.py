@@ -59,10 +59,14 @@ def run_until_done(work: Coroutine[Any, Any, T]) -> T:
 
 
 def with_intake(work: Callable[[Intake], Awaitable[T]], *, settings: Settings | None = None) -> T:
-    """Run `work` with what ingestion needs, under the configured settings where no others are given."""
+    """Run `work` with what ingestion needs, under the configured settings where no others are given.
+
+    The process gives way to others: what is done to the index can wait, and questions cannot.
+    """
 
     async def run() -> T:
-        async with open_intake(settings or load_settings(), report=note) as intake:
+        chosen = settings or load_settings()
+        async with open_intake(chosen, report=note, nice=chosen.ingest.nice) as intake:
             return await work(intake)
 
     return run_until_done(run())

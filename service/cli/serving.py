@@ -50,7 +50,10 @@ def worker(
         LogStyle, typer.Option(help="Log lines for people, or one JSON object each.")
     ] = "plain",
 ) -> int:
-    """Answer jobs, refresh sources when they are due and send webhooks, until stopped. Several may run side by side."""
+    """Answer jobs, refresh sources when they are due and send webhooks, until stopped. Several may run side by side.
+
+    Gives way to a service on the same machine (ingest.nice).
+    """
     configure_logging(log_style)
     run_until_done(_work_until_stopped(_for_programs() if log_style == "json" else _for_people()))
     return 0
@@ -79,7 +82,7 @@ async def _work_until_stopped(telling: _Telling) -> None:
 
     settings = load_settings()
     async with (
-        open_footnote(settings, report=telling.say) as footnote,
+        open_footnote(settings, report=telling.say, nice=settings.ingest.nice) as footnote,
         open_audit(settings, footnote.database) as audit,
         footnote.parser_pool() as pool,
     ):
