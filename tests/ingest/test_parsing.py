@@ -356,6 +356,17 @@ async def test_a_worker_is_light_and_reads_nothing_from_the_terminal(misbehaving
     assert not heavy & set(state["modules"])
 
 
+async def test_a_worker_gives_way_as_far_as_it_is_told_to(misbehaving: ParserPool) -> None:
+    async def nice(pool: ParserPool) -> int:
+        told: int = json.loads((await pool.parse(b"state", file_name="a.txt")).text)["nice"]
+        return told
+
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    async with ParserPool(ParserPolicy(), workers=1, nice=19, parse=misbehave) as pool:
+        assert await nice(pool) == 19
+    assert await nice(misbehaving) == ours == os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def test_a_program_s_main_module_is_not_run_again_by_the_workers(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -184,6 +186,41 @@ async def test_a_question_goes_before_the_documents_that_wait() -> None:
         assert (await question).tolist() == _row("why")
         await document
     assert model.jobs[1] == ["question why"]
+
+
+async def test_a_question_does_not_wait_for_documents_that_have_threads_of_their_own() -> None:
+    gate = Gate()
+    model = Model(before=lambda texts: None if texts == ["question why"] else gate(texts))
+    async with EmbeddingBatcher(model, documents_nice=0) as batcher:
+        document = asyncio.create_task(batcher.embed_documents(["text"] * 6))
+        await gate.wait_entered()
+        assert (await batcher.embed_query("why")).tolist() == _row("why")
+        assert not document.done()
+        gate.opened.set()
+        assert (await document).tolist() == [_row("text")] * 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a priority of its own")
+async def test_threads_of_documents_give_way_and_those_of_questions_do_not() -> None:
+    seen: dict[str, int] = {}
+
+    def note(texts: Sequence[str]) -> None:
+        seen[texts[0]] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    async with EmbeddingBatcher(Model(before=note), documents_nice=19) as batcher:
+        await asyncio.gather(batcher.embed_documents(["text"]), batcher.embed_query("why"))
+    assert seen == {"text": 19, "question why": ours}
+
+
+async def test_closing_ends_the_threads_of_both_questions_and_documents() -> None:
+    before = set(threading.enumerate())
+    async with EmbeddingBatcher(Model(), documents_nice=0) as batcher:
+        await asyncio.gather(batcher.embed_documents(["text"]), batcher.embed_query("why"))
+    for work in (batcher.embed_documents(["late"]), batcher.embed_query("late")):
+        with pytest.raises(ModelError, match="it is closed"):
+            await work
+    assert not [thread for thread in set(threading.enumerate()) - before if "arithmetic" in thread.name]
 
 
 async def test_one_long_document_keeps_every_thread_busy() -> None:

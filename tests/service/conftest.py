@@ -36,7 +36,7 @@ def open_footnote_at(embedder: Embedder, reranker: Reranker, tmp_path: Path) -> 
         observer = Observer()
         async with (
             Database(dsn, max_connections=4, connect_timeout_s=10) as database,
-            EmbeddingBatcher(embedder) as embedding,
+            EmbeddingBatcher(embedder, documents_nice=settings.ingest.nice) as embedding,
             ScoringBatcher(reranker) as scoring,
         ):
             yield Footnote(

@@ -159,6 +159,7 @@ def test_the_command_prints_one_object_with_stable_names_and_says_by_its_status_
 ) -> None:
     monkeypatch.setenv("FOOTNOTE_HOME", str(tmp_path))
     monkeypatch.setenv("FOOTNOTE_DATABASE__DSN", dsn)
+    monkeypatch.setenv("FOOTNOTE_INGEST__NICE", "0")  # the tests go on in this process
     assert run(["doctor"]) == 0
     assert "Everything agrees." in capfd.readouterr().out
     with psycopg.connect(dsn, autocommit=True) as connection:

@@ -52,6 +52,7 @@ def call(
         "DATABASE__DSN": dsn,
         "EMBEDDER__KIND": "sentence_transformer",
         "PARSING__OCR": "off",
+        "INGEST__NICE": "0",  # the tests go on in this process
     }.items():
         monkeypatch.setenv(f"FOOTNOTE_{name}", value)
 
