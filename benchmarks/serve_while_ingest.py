@@ -1,6 +1,6 @@
 """Questions while documents are taken in: what a service's searches and answers take then, and what they take alone.
 
-    python -m benchmarks.serve_while_ingest [--only CASE...] [--searches 60] [--asks 20] [--home DIR] [--json]
+    python -m benchmarks.serve_while_ingest [--only CASE...] [--searches 50] [--asks 15] [--home DIR] [--json]
 
 A service of its own process is asked by one client, one question after the other (caches off): first while nothing else
 happens, then while documents are taken in
@@ -106,13 +106,13 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--searches", type=int, default=60)
-    parser.add_argument("--asks", type=int, default=20)
+    parser.add_argument("--searches", type=int, default=50)
+    parser.add_argument("--asks", type=int, default=15)
     parser.add_argument("--indexed", type=int, default=150, help="documents that are in the index before")
     parser.add_argument(
-        "--documents", type=int, default=3_000, help="documents to be taken in, in every case"
+        "--documents", type=int, default=2_000, help="documents to be taken in, in every case"
     )
-    parser.add_argument("--quiet-s", type=float, default=8.0, help="seconds of ingestion without questions")
+    parser.add_argument("--quiet-s", type=float, default=6.0, help="seconds of ingestion without questions")
     parser.add_argument(
         "--through", default="", metavar="COMMAND", help="what starts ingestion, e.g. 'nice -n 19'"
     )
