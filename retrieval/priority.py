@@ -49,8 +49,8 @@ def _lower(thread: int, nice: int) -> None:
 
 def _lower_session(nice: int) -> None:
     with suppress(
-        FileNotFoundError, PermissionError
-    ):  # a kernel without autogroups; a /proc that is not to be written to
+        OSError
+    ):  # a kernel without autogroups, a /proc that is not to be written to: the nice value holds
         told = re.search(r"nice (-?\d+)", _AUTOGROUP.read_text(encoding="ascii"))
         if told is None or int(told[1]) >= nice:
             return
