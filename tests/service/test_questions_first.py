@@ -65,7 +65,7 @@ async def main():
         first = await server(database)
         told = [nice(0), nice(first)]
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             print(json.dumps([*told, nice(await another(database, first))]))
 
 asyncio.run(main())
@@ -160,7 +160,7 @@ async def _assert_first(
         alone = await _p95(footnote)
         before = await _chunks(footnote.database)
         async with taking_in(folder):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(100):
                 while await _chunks(footnote.database) < before + 8:  # noqa: ASYNC110  # models are loaded then
                     await asyncio.sleep(0.05)
             began = await _chunks(footnote.database)
