@@ -58,7 +58,13 @@ def environment(
     home = tmp_path / "home"
     home.mkdir()
     (home / "weights").symlink_to(weights_cache)
-    own = {"FOOTNOTE_HOME": str(home), "FOOTNOTE_DATABASE__DSN": dsn, "PYTHONPATH": str(ROOT)}
+    own = {
+        "FOOTNOTE_HOME": str(home),
+        "FOOTNOTE_DATABASE__DSN": dsn,
+        # Some run in this process, which would stay lowered; and none is to wait for what else the machine does.
+        "FOOTNOTE_INGEST__NICE": "0",
+        "PYTHONPATH": str(ROOT),
+    }
     if folder := os.environ.get("FOOTNOTE_WEIGHTS_DIR"):
         own["FOOTNOTE_WEIGHTS_DIR"] = folder
     return kept | own
