@@ -26,6 +26,9 @@ class ModelFamily:
 # an unknown model, are guesses: measure them before relying on the fused scores of such a model.
 _FAMILIES = (
     ModelFamily(marker="bge-m3", cosine_bounds=(0.3, 0.85)),
+    # Language models that take an instruction of one's own; the encoders' prefix is not theirs.
+    ModelFamily(marker="bge-en-icl", cosine_bounds=(0.2, 0.9)),
+    ModelFamily(marker="bge-multilingual-gemma2", cosine_bounds=(0.2, 0.9)),
     ModelFamily(marker="bge-small-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
     ModelFamily(marker="bge-base-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
     ModelFamily(marker="bge-large-zh", query_prefix=_BGE_PREFIX_ZH, cosine_bounds=(0.4, 0.9)),
