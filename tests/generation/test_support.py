@@ -107,10 +107,11 @@ async def test_a_sentence_that_draws_on_two_places_is_given_both(
         "Birth parents have 26 weeks of leave and other parents 6 weeks.", 1, scorer=scorer, reader=reader
     )
     assert checked.supported
-    assert [place.quote for place in checked.places] == [
+    # The one that supports it more comes first, and that is for the model to say.
+    assert {place.quote for place in checked.places} == {
         "Birth parents have 26 weeks of leave.",
         "The other parent has 6 weeks of leave on full pay.",
-    ] or len(checked.places) == 1
+    } or len(checked.places) == 1
 
 
 async def test_a_title_may_name_what_the_sentence_names(

@@ -97,6 +97,6 @@ def test_all_that_is_wrong_is_told_at_once_with_status_2(
         "there is no setting FOOTNOTE_LLM__API_KY. Did you mean FOOTNOTE_LLM__API_KEY?",
         "there is no setting lmm in",
         "there is no setting llm.fallbacks[0].modle. Did you mean model?",
-        "embedder.kind (FOOTNOTE_EMBEDDER__KIND) is wrong: Input should be 'onnx' or 'sentence_transformer'",
+        "embedder.kind (FOOTNOTE_EMBEDDER__KIND) is wrong: Input should be 'onnx', 'sentence_transformer' or 'remote'",
     ):
         assert told in error
