@@ -37,7 +37,7 @@ import numpy as np
 import platformdirs
 
 from benchmarks.matrix_rates import fp32_rate, int8_rate, one_thread_session
-from benchmarks.turns import describe_machine, median_ratio, take_turns, usable_cores
+from benchmarks.turns import describe_machine, median_ratio, show, take_turns, usable_cores
 from retrieval.batching import EmbeddingBatcher
 from retrieval.embedders.onnx import OnnxEmbedder
 from retrieval.sessions import OnnxSession
@@ -294,16 +294,7 @@ def main() -> None:
     figures = measure(weights, count=arguments.texts, rounds=arguments.rounds, threads=arguments.threads)
     if arguments.profile:
         figures["profile"] = profile(weights)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            print(f"{name}:")
-            for part, figure in value.items():
-                print(f"    {part}: {figure}")
-        else:
-            print(f"{name}: {value}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

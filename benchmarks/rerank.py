@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
-import json
 import os
 import random
 import statistics
@@ -35,7 +34,7 @@ import numpy as np
 
 from benchmarks.embed_cpu import make_texts, one_token_words, operations, weights_of
 from benchmarks.matrix_rates import fp32_rate, int8_rate
-from benchmarks.turns import describe_machine, median_ratio, take_turns, usable_cores
+from benchmarks.turns import describe_machine, median_ratio, show, take_turns, usable_cores
 from retrieval.batching import ScoringBatcher
 from retrieval.records import Hit, Passage
 from retrieval.rerankers.onnx import OnnxReranker
@@ -211,16 +210,7 @@ def main() -> None:
             budgets(weights, requests=arguments.requests, threads=arguments.threads)
         )
     figures["load_after"] = [round(each, 1) for each in os.getloadavg()]
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            print(f"{name}:")
-            for part, figure in value.items():
-                print(f"    {part}: {figure}")
-        else:
-            print(f"{name}: {value}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

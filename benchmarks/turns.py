@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import time
@@ -72,3 +73,17 @@ def describe_machine() -> dict[str, Any]:
 
 def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def show(figures: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print figures: as one JSON object, or a line for each."""
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for part, figure in value.items():
+                print(f"    {part}: {figure}")
+        else:
+            print(f"{name}: {value}")

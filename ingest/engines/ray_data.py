@@ -67,11 +67,13 @@ class Cluster:
             await asyncio.to_thread(_check_reachable, self.address)
         kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self._is_joined = True  # or is about to be, and has to be left where that is interrupted
-        await asyncio.to_thread(self._join)
-        if threading.current_thread() is threading.main_thread():
-            # Ray's core has put handlers of its own in their place, which end the process with a stack of addresses.
-            for number, handler in kept.items():
-                signal.signal(number, handler)
+        try:
+            await asyncio.to_thread(self._join)
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                # Ray's core puts handlers of its own in their place, which end the process with a stack of addresses.
+                for number, handler in kept.items():
+                    signal.signal(number, handler)
 
     def _join(self) -> None:
         logging.getLogger("ray").setLevel(logging.CRITICAL)

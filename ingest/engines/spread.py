@@ -14,6 +14,7 @@ import asyncio
 import logging
 import pickle
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -119,7 +120,7 @@ def unpack(packed: bytes) -> Any:
     return pickle.loads(packed)  # noqa: S301  made by this code, see the module's words
 
 
-class Stage:
+class Stage(ABC):
     """An event loop of the stage's own, in a thread that lives as long as the process."""
 
     def __init__(self, blueprint: Blueprint) -> None:
@@ -135,13 +136,13 @@ class Stage:
             self.close()
             raise
 
+    @abstractmethod
     async def open(self, stack: AsyncExitStack) -> None:
         """Build what the stage works with; `stack` closes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def work_on(self, row: Any) -> Read | Embedded | Done:
         """Work on one row. What fails for its file alone is its result."""
-        raise NotImplementedError
 
     def __call__(self, rows: Sequence[bytes]) -> list[bytes]:
         """Work on a batch of rows at once. Threads may call it for several batches."""

@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +61,13 @@ class RemoteEmbedder:
         self._server = ModelServer(server)
         family = family_of(server.model)
         self.cosine_bounds = family.cosine_bounds
-        try:
+        with ExitStack() as unless_it_answers:
+            unless_it_answers.callback(self._server.close)
             self._probe = self._first_vector()
             self._dimension = len(self._probe)
             self._check_dimension()
             known = fingerprint(self._server, revision=spec.revision)
-        except BaseException:
-            self._server.close()
-            raise
+            unless_it_answers.pop_all()
         self._note_looked()
         self.identity = EmbedderIdentity(
             model=server.model,

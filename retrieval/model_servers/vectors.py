@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -83,8 +83,8 @@ def figures(server: ModelServer, given: Any) -> NDArray[np.float64]:
     return np.array([_as_float(figure) for figure in given], dtype=np.float64)
 
 
-def _as_float(figure: Sequence[Any] | float) -> float:
+def _as_float(figure: float) -> float:
     try:
-        return float(figure)  # type: ignore[arg-type]
+        return float(figure)
     except OverflowError:  # an integer of hundreds of digits
         return float("inf")

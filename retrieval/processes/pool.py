@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,15 +65,14 @@ class ModelPool:
         self._busy: dict[ModelProcess, int] = {}
         self._urgent = 0
         self._closed = False
-        try:
+        with ExitStack() as unless_all_are_ready:
+            unless_all_are_ready.callback(self.close)
             with ThreadPoolExecutor(len(devices)) as threads:
                 told = list(threads.map(self._load, self._places))
             self.facts = told[0]
             for place, facts in zip(self._places, told, strict=True):
                 self._compare(place, facts)
-        except BaseException:
-            self.close()
-            raise
+            unless_all_are_ready.pop_all()
         self.parallelism = sum(place.parallelism for place in self._places)
 
     def call(self, facts: Mapping[str, Any], *, urgent: bool = False) -> NDArray[np.float32]:
