@@ -22,7 +22,9 @@ def too_weak(evidence: Sequence[Evidence], policy: AnswerPolicy) -> str | None:
     best = evidence[0].score
     if best < policy.answer_from:
         needed = policy.answer_from
-        return f"No passage comes close enough: the best scores {best:.2f}, and an answer needs {needed:.2f}."
+        # Rounded to the nearest, a score just below what is needed would be told as the same.
+        told = min(round(best, 2), needed - 0.01)
+        return f"No passage comes close enough: the best scores {told:.2f}, and an answer needs {needed:.2f}."
     return None
 
 
