@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -105,8 +106,10 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit mode."""
+        heed_cancellation = _cancellation_check()
         try:
             async with self._pool.connection() as connection:
+                heed_cancellation()
                 yield connection
         except psycopg.Error as exc:
             if isinstance(exc, psycopg.DataError) or (exc.sqlstate or "").startswith(_PROGRAM_LIMIT):
@@ -170,6 +173,23 @@ class Database:
         async with self.connection() as connection:
             cursor = await connection.execute(statement, parameters)
             return cursor.rowcount
+
+
+def _cancellation_check() -> Callable[[], None]:
+    """A function that raises `CancelledError` where the current task has been cancelled since this call.
+
+    For what forgets a cancellation: the pool waits for a free connection by `asyncio.wait_for`, and that of Python 3.11
+    returns what it waits for, as if nothing had been said, when it is cancelled in the moment when that comes about.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine that waits for a pool runs in a task"
+    before = task.cancelling()
+
+    def check() -> None:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
+
+    return check
 
 
 async def _check(connection: Connection) -> None:

@@ -1,8 +1,9 @@
 """Ending a task for certain.
 
 Once is not always enough: where Python 3.11's `asyncio.wait_for` is cancelled in the moment in which what it waits for
-comes about, it returns that and forgets the cancellation, and the pool of connections waits with it. A task that goes
-round for ever would then never end, and whoever awaits it neither.
+comes about, it returns that and forgets the cancellation. `Database` makes up for it; libraries that wait so on
+their own account, as the queue's does, do not. A task that goes round for ever would then never end, and whoever awaits
+it neither.
 """
 
 from __future__ import annotations

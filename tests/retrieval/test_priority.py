@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from retrieval import priority
 from retrieval.priority import lower_thread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,10 +24,11 @@ from retrieval.priority import lower_process
 lower_process(int(sys.argv[1]))
 lower_process(int(sys.argv[2]))
 group = pathlib.Path("/proc/self/autogroup")
+told = group.read_text().split() if group.exists() else []
 print(json.dumps({
     "nice": os.getpriority(os.PRIO_PROCESS, 0),
     "child": int(subprocess.run(["nice"], stdout=subprocess.PIPE, text=True).stdout),
-    "session": group.read_text().split()[-1] if group.exists() else None,
+    "session": told[-1] if told else None,
 }))
 """
 
@@ -60,10 +62,20 @@ def test_the_session_gives_way_with_the_process_that_leads_it_and_not_with_any_o
     assert _session_nice() == ours
 
 
-def _session_nice() -> str:
+def _session_nice() -> str | None:
+    """None where no session was begun since the machine started: there is no group then."""
     found = re.search(r"nice (-?\d+)", AUTOGROUP.read_text(encoding="ascii"))
-    assert found is not None
-    return found[1]
+    return None if found is None else found[1]
+
+
+def test_a_process_without_a_group_of_its_session_gives_way_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nothing = tmp_path / "autogroup"
+    nothing.touch()
+    monkeypatch.setattr(priority, "_AUTOGROUP", nothing)
+    priority._lower_session(12)
+    assert nothing.read_text(encoding="ascii") == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a thread has a priority of its own")

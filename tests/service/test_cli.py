@@ -458,11 +458,16 @@ def test_ctrl_c_and_sigterm_give_one_line_and_the_next_run_completes(
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-            deadline = time.monotonic() + 60
-            while documents() <= done + 5 and time.monotonic() < deadline:
-                time.sleep(0.05)
-            os.killpg(process.pid, number)
-            _, err = process.communicate(timeout=60)
+            try:
+                deadline = time.monotonic() + 60
+                while documents() <= done + 5 and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                os.killpg(process.pid, number)
+                _, err = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                raise
             assert process.returncode == status, err
             assert err.decode().count("interrupted. What was finished is kept") == 1
             assert "Traceback" not in err.decode()
