@@ -22,8 +22,9 @@ install: $(VENV)/installed  ## Make .venv with the command footnote
 demo: install  ## Ingest a folder and ask: make demo FOLDER=path QUESTION="…"
 	@PATH="$(abspath $(BIN)):$$PATH" sh examples/demo.sh "$(FOLDER)" "$(QUESTION)"
 
-test: $(VENV)/installed-dev  ## Run the tests, in two processes (WORKERS=1: in one)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+test: $(VENV)/installed-dev  ## Run the tests, in two processes (WORKERS=1: in one), then those that measure times, alone
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not extras and not soak and not pace'
+	$(BIN)/pytest -m 'pace and not extras and not soak'
 
 check: lint test  ## Format, lint, types, imports, tests
 

@@ -123,7 +123,8 @@ class _Reader:
         stream = request.stream()
         while True:
             try:
-                piece = await asyncio.wait_for(anext(stream, None), _MAX_STALL_S)
+                async with asyncio.timeout(_MAX_STALL_S):
+                    piece = await anext(stream, None)
             except TimeoutError as exc:
                 raise SlowSenderError(
                     f"nothing of the body came for {_MAX_STALL_S:.0f} s. Nothing of it was kept."

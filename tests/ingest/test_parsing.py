@@ -338,6 +338,7 @@ async def test_a_process_is_replaced_after_its_share_of_files() -> None:
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
 
 
+@pytest.mark.pace
 async def test_no_process_runs_before_the_first_file_or_after_the_last() -> None:
     started = time.monotonic()
     async with ParserPool(ParserPolicy(), workers=2):

@@ -83,6 +83,7 @@ def test_every_caller_gets_the_rows_of_its_own_texts(shared: ModelPool) -> None:
         assert got.flags.writeable
 
 
+@pytest.mark.pace
 def test_calls_go_to_all_processes_at_once(shared: ModelPool) -> None:
     assert shared.parallelism == 2
     begun = time.monotonic()
@@ -92,6 +93,7 @@ def test_calls_go_to_all_processes_at_once(shared: ModelPool) -> None:
     assert sorted(pids) == sorted(map(float, shared.pids()))
 
 
+@pytest.mark.pace
 def test_a_process_answers_as_many_calls_at_once_as_its_model_can() -> None:
     with pool_of("cpu", cpu={"parallelism": 3}) as pool:
         assert pool.parallelism == 3
@@ -133,6 +135,7 @@ def test_a_process_logs_through_its_owner_and_has_no_secrets(
         assert eventually(lambda: "cpu: loaded" in caplog.text)
 
 
+@pytest.mark.pace
 def test_an_urgent_call_goes_before_all_that_wait() -> None:
     with pool_of() as pool, ThreadPoolExecutor(10) as threads:
         documents = [threads.submit(pool.call, {"texts": ["d"], "sleep_s": 0.3}) for _ in range(10)]

@@ -91,6 +91,7 @@ def _prose(chooser: random.Random, words: int) -> str:
     return " ".join("".join(chooser.choices(_WORDS, k=2)) for _ in range(words)) + "."
 
 
+@pytest.mark.pace
 async def test_searches_keep_their_pace_while_this_process_takes_documents_in(
     footnote: Footnote, documents: Callable[[str, int], Path]
 ) -> None:
@@ -107,6 +108,7 @@ async def test_searches_keep_their_pace_while_this_process_takes_documents_in(
     await _assert_first(footnote, documents, taking_in)
 
 
+@pytest.mark.pace
 async def test_searches_keep_their_pace_while_another_process_takes_documents_in(
     footnote: Footnote,
     documents: Callable[[str, int], Path],

@@ -257,6 +257,7 @@ def test_what_passes_is_tried_again(server: ModelServerOfTests, open_embedder: O
     assert texts_sent(server)[:3] == [10, 10, 10]
 
 
+@pytest.mark.pace
 def test_retry_after_is_honoured(server: ModelServerOfTests, open_embedder: Open) -> None:
     embedder = open_embedder()
     server.steps = [Reply(status=429, headers={"Retry-After": "1"})]
@@ -265,6 +266,7 @@ def test_retry_after_is_honoured(server: ModelServerOfTests, open_embedder: Open
     assert 1 <= time.monotonic() - begun < 3
 
 
+@pytest.mark.pace
 def test_a_question_does_not_wait_as_long_as_a_server_may_ask_for(
     server: ModelServerOfTests, open_embedder: Open
 ) -> None:
@@ -326,6 +328,7 @@ def test_a_request_that_is_refused_for_another_reason_is_not_tried_again(
 
 
 @pytest.mark.parametrize("mishap", ["hang", "trickle"])
+@pytest.mark.pace
 def test_a_server_that_never_comes_to_an_end_is_given_up(
     server: ModelServerOfTests, open_embedder: Open, mishap: Step
 ) -> None:

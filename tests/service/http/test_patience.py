@@ -29,6 +29,7 @@ async def test_it_returns_or_raises_what_the_work_does() -> None:
             await patience.wait_for(work(0), timeout_s=1)
 
 
+@pytest.mark.pace
 async def test_work_that_does_not_stop_at_once_is_left_behind_and_awaited_at_the_end() -> None:
     ended = asyncio.Event()
     async with Patience() as patience:
