@@ -24,6 +24,7 @@ LEAST_FOUND = 200
 _LONGEST_IN_GRAPH = 4_000
 # What a vector takes in a graph beside itself: 2 * m links on the ground floor, those above, and what goes with it.
 _LINKS_BYTES = 1_300
+# What a build asks for at most by itself; a server whose own `maintenance_work_mem` is more gives that.
 _MOST_BUILD_MEGABYTES = 4_096
 # How often to look whether another process has built a graph that is waited for.
 _POLL_S = 1.0
@@ -117,9 +118,7 @@ async def _build(index: Index, table: sql.Identifier, connection: Connection) ->
     await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {graph}").format(graph=graph))
     # A graph that outgrows this memory is built many times slower.
     megabytes = min(64 + count * (2 * index.dimension + _LINKS_BYTES) // 2**20, _MOST_BUILD_MEGABYTES)
-    await connection.execute(
-        "SELECT set_config('maintenance_work_mem', %(mb)s, false)", {"mb": f"{megabytes}MB"}
-    )
+    await raise_build_memory(connection, megabytes)
     try:
         await connection.execute(
             sql.SQL(
@@ -130,3 +129,12 @@ async def _build(index: Index, table: sql.Identifier, connection: Connection) ->
         if not connection.closed:
             await connection.execute("RESET maintenance_work_mem")
     return True
+
+
+async def raise_build_memory(connection: Connection, megabytes: int) -> None:
+    """Have what this connection builds take so much memory, or what it may take already where that is more."""
+    await connection.execute(
+        "SELECT set_config('maintenance_work_mem', %(kilobytes)s::text || 'kB', false) FROM pg_settings"
+        " WHERE name = 'maintenance_work_mem' AND setting::bigint < %(kilobytes)s",
+        {"kilobytes": megabytes * 1024},
+    )
