@@ -7,11 +7,13 @@ import errno
 import io
 import logging
 import os
+import platform
 import signal
 import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -34,6 +36,7 @@ from service.cli import (
     sources,
 )
 from service.cli.display import fail, is_json, note
+from service.release import release
 
 # What a shell shows of a program that Ctrl-C or SIGTERM ended; typer turns the former into its status.
 _INTERRUPTED = 128 + signal.SIGINT
@@ -59,6 +62,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _tell_release(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"Footnote {release()} on Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _begin(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_tell_release, help="Show which release this is and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 ingesting.register(app)
 asking.register(app)
 documents.register(app)

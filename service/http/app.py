@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib import metadata
 from typing import Any
 
 import uvicorn
@@ -61,6 +60,7 @@ from service.keys import list_keys
 from service.logs import LogStyle, configure_logging
 from service.observing import Observer
 from service.pictures import open_pictures
+from service.release import release
 from service.sessions import OneTimeLink
 from service.settings import Settings
 from service.specs import Report
@@ -91,7 +91,7 @@ def create_app(
     """
     metrics = Metrics()
     requests = Observer()
-    version = _version()
+    version = release()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -201,7 +201,7 @@ async def _serve(settings: Settings, host: str, port: int, report: Report) -> No
 
 async def _answer_at(listener: socket.socket, settings: Settings, report: Report) -> None:
     async with open_footnote(settings, report=report) as footnote:
-        greeting = f"Footnote {_version()} answers at {_address(listener)} (Ctrl-C stops it)."
+        greeting = f"Footnote {release()} answers at {_address(listener)} (Ctrl-C stops it)."
         if all(key.revoked_at is not None for key in await list_keys(footnote.database)):
             greeting += (
                 "\nEvery request needs a key; there is none yet. Make one with: footnote keys create NAME"
@@ -315,13 +315,6 @@ def _listen(host: str, port: int) -> socket.socket:
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _version() -> str:
-    try:
-        return metadata.version("footnote-service")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"  # run from a source tree
 
 
 def _to_stderr(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -405,6 +406,12 @@ def test_an_outside_database_is_migrated_on_command(footnote: Footnote, dsn: str
     assert (old.status, "footnote migrate" in old.err) == (1, True)
     assert footnote("migrate").status == 0
     assert footnote("status").status == 0
+
+
+def test_the_release_is_told(footnote: Footnote) -> None:
+    told = footnote("--version")
+    assert (told.status, told.err) == (0, "")
+    assert re.fullmatch(r"Footnote \d+\.\d+\.\d+ on Python 3\.\d+\.\d+\n", told.out)
 
 
 def test_a_key_is_shown_once_and_revoked(footnote: Footnote) -> None:
