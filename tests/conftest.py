@@ -34,6 +34,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def _the_tests_keep_their_priority() -> Iterator[None]:
+    """A process that gives way does so until its end: every later test, those that measure above all, would pay."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    yield
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before, "this test has lowered the priority of the tests"
+
+
 @pytest.fixture(scope="session")
 def postgres_dsn() -> Iterator[str]:
     """A Postgres server with a migrated template database: FOOTNOTE_TEST_DSN, else an embedded one."""

@@ -53,9 +53,11 @@ async def server(database):
 async def another(database, first):
     while True:
         try:
-            if (found := await server(database)) != first:
+            found = await server(database)
+            # One that has lost its postmaster is somebody else's child until it ends.
+            if found != first and Path(f"/proc/{found}/comm").read_text().strip() == "postgres":
                 return found
-        except DatabaseUnavailableError:
+        except (DatabaseUnavailableError, FileNotFoundError):
             pass
         await asyncio.sleep(0.05)
 

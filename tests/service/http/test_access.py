@@ -497,6 +497,7 @@ async def check_store(kind: str, dsn: str, home: Path, *, seed: int, bm25: Bm25P
         await store.close()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("kind", "seed"), [("pgvector", 2), ("qdrant", 3)])
 async def test_a_caller_cannot_tell_a_world_from_one_without_what_they_may_not_see(
     dsn: str, tmp_path: Path, kind: str, seed: int
@@ -504,6 +505,7 @@ async def test_a_caller_cannot_tell_a_world_from_one_without_what_they_may_not_s
     await check_store(kind, dsn, tmp_path, seed=seed, bm25=EXACT, events=4, callers=3)
 
 
+@pytest.mark.timeout(600)
 async def test_nor_where_graphs_and_segments_are_searched_save_for_scores(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

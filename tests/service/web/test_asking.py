@@ -146,7 +146,7 @@ async def test_a_conversation_is_kept_in_this_browser_until_it_is_forgotten(
         await page.get_by_role("button", name="A bad answer").first.click()
         await page.get_by_label("A word about the answer").fill("too short")
         await page.get_by_role("button", name="Send").click()
-        await expect(page.get_by_text("Thank you.")).to_be_visible()
+        await expect(page.get_by_text("Thank you.", exact=True)).to_be_visible()
         rows = await site.footnote.database.fetch_all("SELECT rating, comment FROM feedback")
         assert [(row["rating"], row["comment"]) for row in rows] == [("down", "too short")]
 
