@@ -214,7 +214,8 @@ async def _answer_at(listener: socket.socket, settings: Settings, report: Report
             )
         async with _working(footnote):
             await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
+            # Told twice, it lets its workers end and closes its parts all the same.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _one_time_link(settings: Settings, listener: socket.socket) -> OneTimeLink | None:
