@@ -127,5 +127,10 @@ async def delete_collection(database: Database, store: VectorStore, name: str, *
         await database.execute(query("collections.retire_indexes"), {"collection_id": found.id})
         for record in await index_records(database, collection=collection):
             await drop_index(database, store, record.index)
-        if await database.fetch_one(query("collections.delete"), {"collection_id": found.id}) is None:
-            raise StillInUseError(f"collection {name!r} was given documents in the meantime. It stays.")
+        async with database.transaction() as connection:
+            await _hold(connection, found)  # so that what is put in at this moment is seen
+            cursor = await connection.execute(query("collections.delete"), {"collection_id": found.id})
+            if await cursor.fetchone() is None:
+                raise StillInUseError(
+                    f"collection {name!r} was given documents, or a source of documents, in the meantime. It stays."
+                )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from ingest.catalog import SourceRecord, SourceState, ensure_source, find_source
+from ingest.catalog import SourceRecord, SourceState, find_source
 from retrieval.collections import find_collection
 from retrieval.database import Database, query
 from retrieval.documents import find_document
@@ -83,13 +83,9 @@ async def _source_of(database: Database, document_id: UUID) -> SourceState:
 
 
 async def _exclude(database: Database, state: SourceState, document: Document) -> None:
-    await ensure_source(
-        database,
-        await find_collection(database, document.collection),
-        state.source.location,
-        kind=state.source.kind,
-        default_readers=state.source.readers,
-        exclude=[*state.source.exclude, _pattern(document.path)],
+    """In one statement: others may be deleting documents of the same source."""
+    await database.execute(
+        query("catalog.exclude"), {"source_id": state.source.id, "pattern": _pattern(document.path)}
     )
 
 

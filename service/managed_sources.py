@@ -11,9 +11,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from ingest.catalog import (
     SourceState,
-    ensure_source,
     find_source,
     list_sources,
     set_schedule,
@@ -21,10 +22,10 @@ from ingest.catalog import (
 )
 from ingest.errors import SourceUnavailableError
 from ingest.sources.patterns import Patterns
-from retrieval.collections import find_collection
 from retrieval.database import Database, query
 from retrieval.documents import seen_by
 from retrieval.errors import ExtraMissingError, InvalidRequestError, NotFoundError
+from retrieval.metadata import check_metadata
 from retrieval.records import Scope
 from service.collections import AlreadyThereError, StillInUseError
 from service.ingestion import forget_source
@@ -238,7 +239,8 @@ def _allowed_folder(location: Path, settings: Settings) -> Path:
 
 
 async def change_source(database: Database, state: SourceState, changes: SourceChanges) -> None:
-    """Change a source; what reaches its documents does so when it is refreshed next. Raises `InvalidRequestError`."""
+    """Change a source; what reaches its documents does so when it is refreshed next. Raises `InvalidRequestError`, and
+    `NotFoundError` for one that has been removed since."""
     source = state.source
     if state.upload_layer is not None and changes != SourceChanges(
         reschedule=changes.reschedule,
@@ -254,17 +256,13 @@ async def change_source(database: Database, state: SourceState, changes: SourceC
     if changes.schedule is not None:
         due = next_due(changes.schedule, after=datetime.now(UTC))
     Patterns(include=changes.include or (), exclude=changes.exclude or ())  # refuses one that is none
-    await ensure_source(
-        database,
-        await find_collection(database, state.collection),
-        source.location,
-        kind=source.kind,
-        default_readers=source.readers,
-        include=changes.include,
-        exclude=changes.exclude,
-        readers=changes.readers,
-        metadata=changes.metadata,
-    )
+    check_metadata(changes.metadata or {})
+    lists = {name: getattr(changes, name) for name in ("include", "exclude", "readers")}
+    said = {name: None if value is None else list(value) for name, value in lists.items()}
+    metadata = None if changes.metadata is None else Jsonb(dict(changes.metadata))
+    parameters = {**said, "metadata": metadata, "source_id": source.id}
+    if await database.fetch_one(query("catalog.change"), parameters) is None:
+        raise _unknown(source.id)
     if changes.reschedule:
         await set_schedule(database, source.id, schedule=changes.schedule, next_due=due)
     if changes.resubscribe:

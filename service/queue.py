@@ -19,8 +19,8 @@ from uuid import UUID
 
 import procrastinate
 import psycopg
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
-from procrastinate.jobs import DeleteJobCondition
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
+from procrastinate.jobs import DeleteJobCondition, Status
 from procrastinate.worker import Worker
 
 from retrieval.database import Connection
@@ -104,11 +104,25 @@ class Queue:
             count = 0
             for entry in stalled:
                 assert entry.id is not None, "an entry from the database has an id"
-                await self.app.job_manager.retry_job_by_id_async(entry.id, retry_at=datetime.now(UTC))
-                count += 1
+                count += await self._give_to_others(entry.id)
         except ConnectorException as exc:
             raise _away() from exc
         return count
+
+    async def _give_to_others(self, entry_id: int) -> bool:
+        """False where somebody else was faster."""
+        manager = self.app.job_manager
+        try:
+            try:
+                await manager.retry_job_by_id_async(entry_id, retry_at=datetime.now(UTC))
+            except UniqueViolation:
+                # Its row waits under another entry already, which two rounds at once may bring about.
+                await manager.finish_job_by_id_async(entry_id, Status.FAILED, delete_job=True)
+        except ConnectorException as exc:
+            if isinstance(exc.__cause__, psycopg.errors.RaiseException):  # there is no such entry any more
+                return False
+            raise
+        return True
 
 
 @asynccontextmanager

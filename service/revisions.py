@@ -75,12 +75,11 @@ async def find_held_revision(
 
 async def headings_at(database: Database, revision: HeldRevision, char_start: int) -> tuple[str, ...] | None:
     """The headings above a place, outermost first; None for a former revision, whose chunks are not kept."""
-    if not revision.is_current:
-        return None
     row = await database.fetch_one(
-        query("revisions.headings_at"), {"document_id": revision.document_id, "char_start": char_start}
+        query("revisions.headings_at"),
+        {"document_id": revision.document_id, "revision": revision.number, "char_start": char_start},
     )
-    return () if row is None else tuple(row["headings"])
+    return None if row is None else tuple(row["headings"])
 
 
 def _part(line: LineBox, char_start: int, char_end: int) -> Box:

@@ -69,6 +69,7 @@ from service.work_policies import work_policy
 from service.working import Reporting, Unwatched, log_refresh, working
 
 MAX_BODY_BYTES = 1024 * 1024
+_MAX_BODY_S = 60.0
 _DRAIN_S = 30
 _LOOK_EVERY_S = 0.1
 _DRAIN_ANSWERS_S = 25
@@ -163,7 +164,9 @@ def create_app(
     ):
         app.include_router(room.router)
     install_problems(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, except_for=frozenset({UPLOADS}))
+    app.add_middleware(
+        BodyLimit, max_bytes=MAX_BODY_BYTES, max_s=_MAX_BODY_S, except_for=frozenset({UPLOADS})
+    )
     app.add_middleware(
         Envelope, metrics=metrics, denials=Denials(), observer=requests
     )  # added last, so outermost
@@ -214,7 +217,8 @@ async def _answer_at(listener: socket.socket, settings: Settings, report: Report
             )
         async with _working(footnote):
             await _Server(footnote, greeting, report, link=link).serve(sockets=[listener])
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it closes its parts all the same
+            # Told twice, it lets its workers end and closes its parts all the same.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _one_time_link(settings: Settings, listener: socket.socket) -> OneTimeLink | None:

@@ -22,7 +22,7 @@ _WHEN = {
     403: "The caller's role does not allow it; a request with a session's cookie comes from a page of another origin; "
     "or the language model is outside, and the collection's passages may not leave the house.",
     404: "It does not exist, or not for this caller.",
-    408: "Nothing of the body came for a minute.",
+    408: "The body was not whole after a minute; of a form, nothing came for a minute.",
     409: "It is there already, still in use, or still at work under the same Idempotency-Key.",
     410: "It did exist, and was deleted with what it held.",
     412: "It has changed since it was seen (`If-Match`).",
@@ -84,7 +84,7 @@ _HEADERS_OF_LIMITS: dict[str, Any] = {
     }.items()
 }
 ALWAYS = (401, 403, 422, 429, 500, 503)
-WITH_BODY = (400, 413, 415)
+WITH_BODY = (400, 408, 413, 415)
 
 
 def answered() -> dict[str, Any]:

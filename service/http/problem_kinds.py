@@ -206,6 +206,7 @@ NOT_VALID = Kind(status=422, name="not-valid", title="The request does not have 
 NOT_JSON = Kind(status=400, name="not-json", title="The body is not JSON")
 NO_SUCH_ROUTE = Kind(status=404, name="no-such-route", title="There is nothing at this address")
 WRONG_METHOD = Kind(status=405, name="wrong-method", title="The address does not take this method")
+TOO_SLOW = Kind(status=408, name="too-slow", title="The body came too slowly")
 TOO_LARGE = Kind(status=413, name="too-large", title="The body is too large")
 NOT_SENT_AS_JSON = Kind(
     status=415,

@@ -35,6 +35,7 @@ from service.http.problem_kinds import (
     NOT_SENT_AS_JSON,
     NOT_VALID,
     TOO_LARGE,
+    TOO_SLOW,
     WRONG_METHOD,
     Kind,
     kind_of,
@@ -203,6 +204,8 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
         case 405:
             allowed = (exc.headers or {}).get("Allow", "another method")
             kind, detail = WRONG_METHOD, f"this address does not take {request.method}, but {allowed}."
+        case 408:
+            kind, detail = TOO_SLOW, exc.detail
         case 413:
             kind, detail = TOO_LARGE, exc.detail
         case status:

@@ -8,6 +8,17 @@ DO UPDATE SET include = coalesce(%(include)s::text[], s.include), exclude = coal
               readers = coalesce(%(readers)s::text[], s.readers), metadata = coalesce(%(metadata)s::jsonb, s.metadata)
 RETURNING id, collection_id, kind, location, include, exclude, readers, metadata, schedule, device
 
+-- name: change
+-- What is said of a source, if there still is one; null keeps it.
+UPDATE sources SET include = coalesce(%(include)s::text[], include), exclude = coalesce(%(exclude)s::text[], exclude),
+                   readers = coalesce(%(readers)s::text[], readers), metadata = coalesce(%(metadata)s::jsonb, metadata)
+WHERE id = %(source_id)s
+RETURNING id
+
+-- name: exclude
+-- Leave out what fits a pattern, beside what is left out already.
+UPDATE sources SET exclude = array_append(exclude, %(pattern)s::text) WHERE id = %(source_id)s AND NOT %(pattern)s::text = ANY(exclude)
+
 -- name: sources
 -- All sources with their collection, schedule and last run; but for evaluation sets, which have no files to be looked for.
 SELECT s.id, s.collection_id, c.name AS collection, s.kind, s.location, s.include, s.exclude, s.readers, s.metadata, s.schedule, s.device,

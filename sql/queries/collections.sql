@@ -79,8 +79,9 @@ SELECT (SELECT count(*) FROM documents AS d
 UPDATE indexes SET state = 'retired' WHERE collection_id = %(collection_id)s AND state = 'active'
 
 -- name: delete
--- A collection that holds nothing, with what is left of it.
+-- A collection that is held and holds nothing, with what is left of it.
 DELETE FROM collections WHERE id = %(collection_id)s
   AND NOT EXISTS (SELECT FROM documents AS d
                   WHERE d.collection_id = %(collection_id)s AND (d.current_revision IS NOT NULL OR d.removed_at IS NULL))
+  AND NOT EXISTS (SELECT FROM sources AS s WHERE s.collection_id = %(collection_id)s AND s.upload_layer IS NULL)
 RETURNING id

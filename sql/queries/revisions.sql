@@ -12,9 +12,12 @@ WHERE d.id = %(document_id)s AND r.revision = %(revision)s
   AND (%(collections)s::text[] IS NULL OR c.name = ANY(%(collections)s::text[]))
 
 -- name: headings_at
--- The headings above a place in a document's current revision: those of the last chunk that begins at it or before.
-SELECT k.headings
-FROM chunk_places AS p JOIN chunks AS k ON k.id = p.chunk_id
-WHERE p.document_id = %(document_id)s AND p.char_start <= %(char_start)s
-ORDER BY p.ordinal DESC
-LIMIT 1
+-- The headings above a place in a revision, while it is its document's current one: those of the last chunk that begins at
+-- it or before.
+SELECT coalesce((SELECT k.headings
+                 FROM chunk_places AS p JOIN chunks AS k ON k.id = p.chunk_id
+                 WHERE p.document_id = d.id AND p.char_start <= %(char_start)s
+                 ORDER BY p.ordinal DESC
+                 LIMIT 1), '{}') AS headings
+FROM documents AS d
+WHERE d.id = %(document_id)s AND d.current_revision = %(revision)s

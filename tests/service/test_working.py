@@ -21,7 +21,7 @@ from retrieval.database import Database, query
 from service.footnote import Footnote
 from service.heartbeat import Heartbeat
 from service.jobs import JobPolicy, TooManyJobsError, create_job, stop_job
-from service.queue import enqueue
+from service.queue import enqueue, open_queue
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document
 from tests.service.test_cli import ROOT, command
@@ -145,6 +145,41 @@ async def test_a_job_whose_entry_was_lost_is_put_in_again(footnote: Footnote) ->
     await footnote.database.execute("DELETE FROM procrastinate_jobs")
     async with at_work(footnote):
         await until(lambda: state(footnote, job_id, "done"))
+
+
+async def test_what_a_dead_worker_held_is_taken_over_also_where_it_waits_in_the_queue_once_more(
+    footnote: Footnote,
+) -> None:
+    """Two rounds at once may put a row in twice, where a worker fetches the first entry in between."""
+    await add_document(footnote, "gate.txt", "The gate opens at seven.")
+    held, _ = await put_in(footnote)
+    await footnote.database.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL")
+    async with footnote.database.connection() as connection:
+        assert await enqueue(connection, "answer", held)
+    lost, _ = await put_in(footnote)
+    await footnote.database.execute(
+        "DELETE FROM procrastinate_jobs WHERE lock = %(lock)s", {"lock": f"answer:{lost}"}
+    )
+    async with at_work(footnote):
+        await until(lambda: state(footnote, held, "done"))
+        await until(lambda: state(footnote, lost, "done"))
+
+        async def nothing_left() -> bool:
+            row = await footnote.database.fetch_one("SELECT count(*) AS n FROM procrastinate_jobs")
+            return row == {"n": 0}
+
+        await until(nothing_left)
+
+
+async def test_two_rounds_that_take_over_at_once_are_no_outage(footnote: Footnote, dsn: str) -> None:
+    for _ in range(20):
+        await put_in(footnote)
+    await footnote.database.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL")
+    async with (
+        open_queue(dsn, {}, dead_after_s=2) as one,
+        open_queue(dsn, {}, dead_after_s=2) as other,
+    ):
+        assert sum(await asyncio.gather(one.take_over(), other.take_over())) == 20
 
 
 async def test_whoever_begins_a_job_takes_it_from_whoever_began_it_before(

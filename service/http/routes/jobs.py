@@ -91,17 +91,16 @@ async def create(
     response_model=JobsBody,
     responses=problems(*ALWAYS, 400),
 )
-async def list_page(asked: Annotated[JobsQuery, Query()], parts: PartsOf, key: CallersKey) -> JSONResponse:
+async def list_page(asked: Annotated[JobsQuery, Query()], parts: PartsOf, key: CallersKey) -> Response:
     """A page of the caller's jobs, newest first, without their answers. Those that are gone are left out."""
     before = None if asked.cursor is None else _number(asked.cursor)
     found = await list_jobs(parts.footnote.database, owner_id=key.id, before=before, limit=asked.limit + 1)
     page, rest = found[: asked.limit], found[asked.limit :]
-    return JSONResponse(
-        {
-            "jobs": [job_as_json(job) for job in page],
-            "next": encode_cursor(str(page[-1].number), page[-1].id) if rest else None,
-        }
-    )
+    shape = {
+        "jobs": [job_as_json(job) for job in page],
+        "next": encode_cursor(str(page[-1].number), page[-1].id) if rest else None,
+    }
+    return Response(as_data(shape), media_type="application/json")
 
 
 @router.get(

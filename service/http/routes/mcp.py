@@ -6,12 +6,13 @@ import asyncio
 
 from fastapi import Request
 from fastapi.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from service.http.auth import keyed_router
 from service.http.origins import check_place
-from service.http.parts import PartsOf
-from service.http.presence import until_gone
+from service.http.parts import Parts, PartsOf
+from service.http.presence import nobody_there, until_gone
 
 router = keyed_router("mcp")
 
@@ -20,18 +21,26 @@ router = keyed_router("mcp")
 async def exchange(request: Request, parts: PartsOf) -> Response:
     """Answer a message, whole or as a stream of events. There are no sessions, so GET and DELETE are not taken."""
     check_place(request)
-    return _Exchange(parts.mcp, await request.body())
+    try:
+        body = await request.body()
+    except ClientDisconnect:
+        return nobody_there()
+    return _Exchange(parts, body)
 
 
 class _Exchange(Response):
-    """Has the MCP server answer. Whoever leaves has the work cancelled."""
+    """Has the MCP server answer, which is work as any other request's. Whoever leaves has it cancelled."""
 
-    def __init__(self, server: ASGIApp, body: bytes) -> None:
+    def __init__(self, parts: Parts, body: bytes) -> None:
         super().__init__()
-        self._server = server
+        self._parts = parts
         self._body = body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._parts.crowd.joined():  # the route's own place was given back with this response
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.Event()
         unread: list[Message] = [{"type": "http.request", "body": self._body, "more_body": False}]
 
@@ -42,7 +51,7 @@ class _Exchange(Response):
             return {"type": "http.disconnect"}
 
         async def answer() -> None:
-            await self._server(scope, receive_again, send)
+            await self._parts.mcp(scope, receive_again, send)
 
         working = asyncio.create_task(answer())
         leaving = asyncio.create_task(until_gone(receive))

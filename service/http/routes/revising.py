@@ -98,7 +98,7 @@ class _Fields(StrictRequest):
                 "Location": {"description": "Of the document, where it is one.", "schema": {"type": "string"}}
             },
         },
-        **problems(*ALWAYS, *WITH_BODY, 404, 408, 409, 507),
+        **problems(*ALWAYS, *WITH_BODY, 404, 409, 507),
     },
     openapi_extra=_FORM,
 )

@@ -27,6 +27,8 @@ from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import add_document, open_house
 from tests.service.http.line import open_line
 from tests.service.http.wire import listening, on_the_wire
+from tests.service.test_working import nobody_reads_documents, put_in, state
+from tests.service.workers import until
 
 _ROOT = Path(__file__).resolve().parents[3]
 _SERVE = """
@@ -242,3 +244,28 @@ async def test_a_process_that_is_told_to_stop_finishes_what_runs_and_ends_with_0
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+
+async def test_a_process_that_is_told_to_stop_twice_finishes_its_jobs_all_the_same(
+    dsn: str, footnote: Footnote, weights_cache: Path, tmp_path: Path
+) -> None:
+    await add_document(footnote, "a.txt", "Cats sleep for most of the day.")
+    process, _ = await _serving(dsn, weights_cache, tmp_path)
+    try:
+        await _until(process, "In a browser on this machine")
+        with nobody_reads_documents(dsn):
+            job_id, _ = await put_in(footnote)
+            await until(lambda: state(footnote, job_id, "running"))
+            process.send_signal(signal.SIGTERM)
+            await _until(process, "is stopping")
+            await asyncio.sleep(2)
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(1)
+        ended = await _until(process, "has stopped")
+        assert "Traceback" not in ended
+        assert await process.wait() == 0
+        assert await state(footnote, job_id, "done")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.http.limits import BodyLimit
+from service.http.presence import while_there
+from service.http.problems import install_problems
 from tests.service.http.conftest import House
 
 _ADDRESSES = {"/v1/search": "query", "/v1/ask": "question"}
@@ -309,3 +315,27 @@ async def test_nothing_that_is_sent_makes_the_service_fail(
     library: House, address: str, wrong: dict[str, Any], filters: Any
 ) -> None:
     await send(library, address, {_ADDRESSES[address]: "leave", "filters": filters, **wrong})
+
+
+async def test_a_body_that_does_not_come_is_waited_for_so_long_and_no_longer() -> None:
+    app = FastAPI()
+
+    @app.post("/ask")
+    async def ask(body: dict[str, int], request: Request) -> dict[str, bool]:
+        return {"gone": await while_there(request, asyncio.sleep(1, result=0)) is None}
+
+    install_problems(app)
+    app.add_middleware(BodyLimit, max_bytes=1_000, max_s=0.3)
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b'{"k": '
+        await asyncio.sleep(3_600)
+
+    transport = httpx.ASGITransport(app=app)
+    async with asyncio.timeout(20), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        sent = {"Content-Type": "application/json"}
+        late = await client.post("/ask", content=stalled(), headers=sent)
+        assert (late.status_code, late.json()["type"]) == (408, "urn:footnote:problem:too-slow")
+        # Once it has come, the answer may take its time.
+        whole = await client.post("/ask", json={"k": 1})
+        assert (whole.status_code, whole.json()) == (200, {"gone": False})

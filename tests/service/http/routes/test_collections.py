@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from ingest.catalog import ensure_source
 from retrieval.collections import find_collection
 from tests.service.http.conftest import House
 
@@ -85,6 +86,26 @@ async def test_one_that_held_documents_goes_with_its_index(house: House, admin: 
     assert (await house.client.delete("/v1/collections/default", headers=admin)).status_code == 204
     left = await house.footnote.database.fetch_all("SELECT id FROM indexes")
     assert left == []
+
+
+async def test_one_that_is_given_a_source_while_it_is_deleted_stays_with_it(
+    house: House, admin: Headers
+) -> None:
+    document_id = await house.add("a.txt", "One.")
+    await house.client.delete(f"/v1/documents/{document_id}", headers=admin)
+    [source] = (await house.client.get("/v1/sources", headers=admin)).json()["sources"]
+    assert (await house.client.delete(f"/v1/sources/{source['id']}", headers=admin)).status_code == 204
+    database = house.footnote.database
+    deleting = asyncio.create_task(house.client.delete("/v1/collections/default", headers=admin))
+    async with asyncio.timeout(20):
+        while await database.fetch_one("SELECT FROM indexes WHERE state = 'active'") is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    made = await ensure_source(
+        database, await find_collection(database, "default"), "/new", default_readers=["public"]
+    )
+    assert (await deleting).status_code == 409
+    shown = await house.client.get(f"/v1/sources/{made.id}", headers=admin)
+    assert shown.status_code == 200
 
 
 async def test_neither_readers_nor_editors_change_them(house: House) -> None:

@@ -232,3 +232,17 @@ async def test_every_caller_is_answered_from_what_they_may_see_and_their_questio
     rows = await house.footnote.database.fetch_one("SELECT count(*) AS n FROM audit WHERE kind = 'ask'")
     assert rows is not None
     assert rows["n"] == 6
+
+
+async def test_a_question_with_half_of_a_character_is_listed_like_any_other(house: House) -> None:
+    await house.add("gate.txt", "The gate opens at seven.")
+    asked = await house.client.post(
+        "/v1/jobs",
+        content=b'{"question": "\\ud800 When does the gate open?"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert asked.status_code == 202
+    listed = await house.client.get("/v1/jobs")
+    assert listed.status_code == 200, listed.text
+    [job] = listed.json()["jobs"]
+    assert job["question"] == asked.json()["question"]

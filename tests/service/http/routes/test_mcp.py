@@ -24,6 +24,7 @@ from service.footnote import Footnote
 from service.http.mcp.arguments import DocumentTextBody
 from service.http.responses.answers import AnswerBody, HitsBody
 from service.keys import create_key
+from service.sections import OverloadSettings
 from service.shapes import found_as_json
 from tests.service.conftest import OpenFootnote
 from tests.service.http.conftest import House, add_document
@@ -343,3 +344,45 @@ async def test_a_key_for_some_collections_knows_of_no_other(footnote: Footnote) 
         hidden = await wired.client.post("/v1/chat/completions", json=asked, headers=headers)
     assert [model["id"] for model in models] == ["footnote/fruit"]
     assert hidden.status_code == 404
+
+
+async def test_what_is_asked_here_takes_the_room_that_a_process_has(footnote: Footnote) -> None:
+    await add_document(footnote, "leave.txt", _LEAVE)
+    settings = footnote.settings.model_copy(update={"overload": OverloadSettings(requests_at_once=1)})
+    llm = PacedLLM()
+    llm.says.put_nowait(_FIRST)
+    async with on_the_wire(replace(footnote, llm=llm, settings=settings)) as wired:
+        asking = asyncio.create_task(_call_and_leave(wired, "2025-06-18"))
+        async with asyncio.timeout(20):
+            while llm.says.qsize():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        refused = await wired.client.post("/mcp", json=_INITIALIZE, headers=_ACCEPT)
+        other = await wired.client.get("/v1/usage")
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await llm.closed.wait()
+        async with asyncio.timeout(10):
+            while (await wired.client.get("/v1/usage")).status_code == 503:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert (refused.status_code, other.status_code) == (503, 503)
+    assert refused.json()["type"] == "urn:footnote:problem:overloaded"
+
+
+async def test_who_leaves_in_the_middle_of_a_message_is_no_fault(
+    footnote: Footnote, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with on_the_wire(footnote) as wired:
+        host, _, port = wired.address.removeprefix("http://").partition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"POST /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {wired.key}\r\n"
+            "Content-Length: 100\r\n\r\n{".encode()
+        )
+        await writer.drain()
+        await asyncio.sleep(0.5)
+        writer.close()
+        await writer.wait_closed()
+        async with asyncio.timeout(10):
+            while 'route="/mcp"' not in (await wired.client.get("/metrics")).text:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []

@@ -449,3 +449,16 @@ async def test_what_is_uploaded_while_its_source_is_refreshed_is_still_due_after
         await task
         assert [run async for run in runs] != []
     assert (await show(house, later, editor)).json()["status"] == "indexed"
+
+
+async def test_documents_of_one_folder_that_are_deleted_at_once_all_stay_out(
+    house: House, editor: Headers
+) -> None:
+    documents = [await house.add(f"{number}.txt", f"Cat number {number} sleeps.") for number in range(6)]
+    responses = await asyncio.gather(
+        *(house.client.delete(f"/v1/documents/{document}", headers=editor) for document in documents)
+    )
+    assert {response.status_code for response in responses} == {204}
+    row = await house.footnote.database.fetch_one("SELECT exclude FROM sources")
+    assert row is not None
+    assert sorted(row["exclude"]) == [f"/{number}.txt" for number in range(6)]

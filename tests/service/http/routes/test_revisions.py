@@ -6,15 +6,18 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from retrieval.records import Scope
 from service.footnote import Footnote
 from service.http.responses.revisions import RevisionBody
 from service.ingestion import ingest_path
+from service.revisions import find_held_revision, headings_at
 from service.targets import SourceRules
 from tests.ingest.documents import pdf
 from tests.service.http.conftest import House
@@ -98,6 +101,20 @@ async def test_a_former_revision_is_told_as_such(house: House, folder: Path) -> 
     assert (await house.client.get(f"/v1/documents/{notes['id']}/revisions/2")).json()["current"] is True
     missing = await house.client.get(f"/v1/documents/{notes['id']}/revisions/3")
     assert missing.status_code == 404
+
+
+async def test_headings_of_a_later_revision_are_never_told_for_a_former_one(
+    house: House, folder: Path
+) -> None:
+    """Between the look at a revision and that at its headings, another may be published, for other readers."""
+    await take(house.footnote, folder)
+    notes = await the(house, "notes.md")
+    database, document_id = house.footnote.database, UUID(notes["id"])
+    seen = await find_held_revision(database, document_id, 1, scope=Scope.of([]))
+    assert await headings_at(database, seen, 30) == ("Notes", "Tea")
+    (folder / "notes.md").write_text("# Layoffs\n\nThey begin in May, at the office in the north.\n")
+    await take(house.footnote, folder, "group:hr")
+    assert await headings_at(database, seen, 30) is None
 
 
 async def test_a_page_is_shown_with_the_span_marked_where_it_stands(house: House, folder: Path) -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ingest.catalog import ensure_source, find_source, list_sources
+from retrieval.collections import ensure_collection
+from retrieval.errors import NotFoundError
 from service.footnote import Footnote
+from service.managed_sources import SourceChanges, change_source, take_away
 from service.sections import SourcesSettings, WebhooksSettings
 from service.webhooks.signing import sign
 from tests.ingest.web_server import Site, serving
@@ -405,3 +409,16 @@ async def test_without_allowed_addresses_none_is_added(footnote: Footnote) -> No
         response = await house.client.post("/v1/sources", json=asked, headers=admin)
         assert response.status_code == 422
         assert "sources.allowed_urls" in response.json()["detail"]
+
+
+async def test_a_source_that_is_removed_while_it_is_changed_does_not_come_back(
+    footnote: Footnote, tmp_path: Path
+) -> None:
+    database = footnote.database
+    collection = await ensure_collection(database, "default")
+    made = await ensure_source(database, collection, tmp_path, default_readers=["group:hr"])
+    seen = await find_source(database, made.id)
+    await take_away(footnote, seen)
+    with pytest.raises(NotFoundError):
+        await change_source(database, seen, SourceChanges(exclude=["drafts/"]))
+    assert await list_sources(database) == []
