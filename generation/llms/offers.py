@@ -16,7 +16,8 @@ from generation.llms.status import status_error
 
 _TIME_LIMIT_S = 10.0
 _RUNNING = re.compile(
-    r"^(?:vllm:num_requests_running|llamacpp:requests_processing)(?:\{[^}]*\})? ([0-9.e+]+)$", re.M
+    r"^(?:vllm:num_requests_running|llamacpp:requests_processing)(?:\{[^}]*\})? (\d+(?:\.\d+)?(?:e[+-]?\d+)?)$",
+    re.M,
 )
 _CONTEXT_NAMES = ("max_model_len", "context_length", "context_window", "max_input_tokens")
 _NO_LIST = (404, 405, 501)
@@ -46,7 +47,7 @@ async def offered_models(spec: LLMSpec) -> list[OfferedModel] | None:
         raise status_error(name, spec, response.status_code, None, complaint="")
     try:
         return list(_models(response.json()))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -73,7 +74,7 @@ async def _get(client: httpx2.AsyncClient, url: str, spec: LLMSpec, name: str) -
             return await client.get(url, headers=headers)
     except (TimeoutError, httpx2.TimeoutException) as error:
         raise LLMTimeoutError(f"{name} did not list its models within {_TIME_LIMIT_S:g} s.") from error
-    except httpx2.TransportError as error:
+    except httpx2.RequestError as error:
         raise LLMUnavailableError(
             f"{name} cannot be reached. Is it running, and is {spec.setting('base_url')} right?"
         ) from error
