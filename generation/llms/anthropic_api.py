@@ -24,7 +24,7 @@ from generation.errors import (
 from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
 from generation.llms.anthropic_clients import AnthropicClient, make_client, own_address, platform_errors
 from generation.llms.endpoint import shown_address
-from generation.llms.pacing import check_length, paced
+from generation.llms.pacing import check_length, credible, paced
 from generation.llms.status import shown_code, status_error
 from generation.tokens import approximate_tokens
 
@@ -213,7 +213,7 @@ class _Reading:
     def usage(self, messages: Sequence[Message], model: str) -> Usage:
         """The tokens the server reported, or an estimate."""
         prompt, completion = self._prompt_tokens, self._completion_tokens
-        if estimated := not (prompt and completion):
+        if estimated := not (prompt and completion and credible(prompt, completion)):
             prompt = sum(approximate_tokens(message.content) for message in messages)
             completion = approximate_tokens("".join(self._completion))
         return Usage(

@@ -22,7 +22,7 @@ from generation.errors import (
 )
 from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
 from generation.llms.endpoint import checked_key, http_client, shown_address
-from generation.llms.pacing import check_length, paced
+from generation.llms.pacing import check_length, credible, paced
 from generation.llms.status import shown_code, status_error
 from generation.llms.tokenizing import TokenCounter
 from generation.tokens import approximate_tokens
@@ -185,7 +185,8 @@ class _Reading:
     def take(self, chunk: ChatCompletionChunk) -> str | None:
         """The chunk's text, "" where the model only thinks, None for a chunk without either."""
         if chunk.usage is not None:
-            self._reported = (int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens))
+            told = int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens)
+            self._reported = told if credible(*told) else None
         if not chunk.choices:
             return None
         self.chunks += 1

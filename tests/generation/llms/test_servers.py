@@ -97,6 +97,20 @@ async def test_usage_is_estimated_and_marked_where_the_server_reports_none(diale
     assert used.completion_tokens > 3
 
 
+@pytest.mark.parametrize("completion", [-1, 10**30])
+async def test_usage_that_can_be_none_is_estimated(dialect: Dialect, completion: int) -> None:
+    if dialect is BEDROCK:
+        pytest.skip("its frames have checksums")
+    steps: list[Step] = [
+        step.replace(b'_tokens": 7', f'_tokens": {completion}'.encode()) if isinstance(step, bytes) else step
+        for step in dialect.end()
+    ]
+    async with llm_server(reply(dialect, dialect.text("Yes."), *steps)) as seen:
+        _, used = await read(llm_at(seen, dialect))
+    assert used.estimated
+    assert 0 < used.completion_tokens < 10
+
+
 async def test_an_answer_that_hit_its_limit_is_marked_as_cut(dialect: Dialect) -> None:
     async with llm_server(whole(dialect, "It is", end="cut")) as seen:
         text, used = await read(llm_at(seen, dialect))
