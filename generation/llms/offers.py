@@ -36,7 +36,9 @@ async def offered_models(spec: LLMSpec) -> list[OfferedModel] | None:
     if spec.kind in {"anthropic_bedrock", "anthropic_vertex"}:
         return None  # they list models elsewhere, for other rights
     base_url = (
-        spec.base_url if spec.kind == "openai_api" else f"{spec.base_url or 'https://api.anthropic.com'}/v1"
+        spec.base_url
+        if spec.kind == "openai_api"
+        else f"{(spec.base_url or 'https://api.anthropic.com').rstrip('/')}/v1"
     )
     name = f"the server of the language model {spec.model!r}"
     async with http_client(spec) as client:

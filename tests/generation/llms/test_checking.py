@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -134,3 +135,14 @@ async def test_a_figure_that_is_none_does_not_matter() -> None:
         found = await check_llm(spec_at(seen, OPENAI))
     assert found.usable
     assert found.stops_when_left is None
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC], ids=lambda dialect: dialect.kind)
+async def test_a_slash_at_the_end_of_an_address_does_not_matter(dialect: Dialect, ending: str) -> None:
+    routes = quiet({"/v1/models": models({"id": "tiny"})})
+    async with llm_server(whole(dialect, "One, ", "two"), routes=routes) as seen:
+        spec = spec_at(seen, dialect)
+        found = await check_llm(replace(spec, base_url=spec.base_url + ending))
+    assert found.usable
+    assert found.listed
