@@ -17,6 +17,7 @@ from typing import Any
 
 from evaluation.jsonl import EvaluationDataError, FlawError, id_of, read_rows, text_of, wanted_file
 from evaluation.sets import EvaluationDocument, EvaluationSet, read_document
+from ingest.parsers.text import clean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,10 @@ def _spans(
     relevant: Sequence[str],
     documents: Mapping[str, EvaluationDocument],
 ) -> Iterator[Span]:
-    """Where the answers stand, as far as the row says so and its document agrees."""
+    """Where the answers stand in the text that is ingested, as far as the row says so and its document agrees.
+
+    Line ends of two characters are one there, so that what follows them moves.
+    """
     starts = _listed(row, "answer_starts", int)
     document = documents.get(relevant[0]) if len(relevant) == 1 else None
     if document is None:
@@ -155,7 +159,8 @@ def _spans(
     for answer, start in zip(answers, starts, strict=False):
         end = start + len(answer)
         if start >= 0 and answer.strip() and document.text[start:end] == answer:
-            yield Span(document=document.id, start=start, end=end)
+            moved = len(clean(document.text[:start]))
+            yield Span(document=document.id, start=moved, end=moved + len(clean(answer)))
 
 
 def _listed(row: Mapping[str, Any], key: str, kind: Any) -> list[Any]:

@@ -35,13 +35,17 @@ def find_set_folders(named: Sequence[Path]) -> SetFolders:
 
 
 def _look(folder: Path) -> tuple[list[Path], list[Path]]:
-    if not folder.exists():
-        raise InvalidRequestError(f"there is no folder '{folder}'. Name one that holds an evaluation set.")
-    if not folder.is_dir():
-        raise InvalidRequestError(f"'{folder}' is not a folder. Name the folder that the set's files lie in.")
-    if _is_set(folder):
-        return [folder], []
     try:
+        if not folder.exists():
+            raise InvalidRequestError(
+                f"there is no folder '{folder}'. Name one that holds an evaluation set."
+            )
+        if not folder.is_dir():
+            raise InvalidRequestError(
+                f"'{folder}' is not a folder. Name the folder that the set's files lie in."
+            )
+        if _is_set(folder):
+            return [folder], []
         below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
         found = [path for path in below if _is_set(path)]
     except OSError as exc:

@@ -110,7 +110,8 @@ def write_whole(path: Path, content: str) -> None:
     """Write a file so that it is there whole or not at all. Raises `RunFileError`."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(content, encoding="utf-8")
+        # Half of a surrogate pair, which JSON may hold, is written as JSON's own escape.
+        beside.write_text(content, encoding="utf-8", errors="backslashreplace")
         beside.replace(path)
     except OSError as exc:
         beside.unlink(missing_ok=True)
@@ -119,9 +120,13 @@ def write_whole(path: Path, content: str) -> None:
 
 def check_savable(path: Path) -> None:
     """Raise `RunFileError` where a run could not be saved, before there is one to lose."""
-    if path.is_dir():
+    try:
+        is_folder, has_folder = path.is_dir(), path.absolute().parent.is_dir()
+    except OSError as exc:
+        raise RunFileError(f"the run cannot be saved to '{path}': {exc.strerror}.") from exc
+    if is_folder:
         raise RunFileError(f"the run cannot be saved to '{path}': it is a folder. Name a file.")
-    if not path.absolute().parent.is_dir():
+    if not has_folder:
         raise RunFileError(f"the run cannot be saved to '{path}': its folder does not exist. Make it first.")
     if not os.access(path.absolute().parent, os.W_OK):
         raise RunFileError(f"the run cannot be saved to '{path}': its folder may not be written to.")
@@ -139,7 +144,7 @@ def read_runs(path: Path) -> tuple[SetRun, ...]:
         if content["format"] != _FORMAT:
             raise _no_run(path)
         return tuple(_set_run(entry) for entry in content["sets"])
-    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as exc:
         raise _no_run(path) from exc
 
 

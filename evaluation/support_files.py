@@ -75,14 +75,14 @@ def find_support_files(named: Sequence[Path]) -> SupportFiles:
 
 
 def _files(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield place
-        return
-    if not place.is_dir():
-        raise InvalidRequestError(
-            f"there is no file or folder '{place}'. Name a file with claims, or a folder that has some in it."
-        )
     try:
+        if place.is_file():
+            yield place
+            return
+        if not place.is_dir():
+            raise InvalidRequestError(
+                f"there is no file or folder '{place}'. Name a file with claims, or a folder that has some in it."
+            )
         below = sorted(place.iterdir())
     except OSError as exc:
         raise InvalidRequestError(
@@ -125,11 +125,12 @@ def _expected() -> str:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' names without endings; with the folder before it where two are alike."""
+    """The files' names without endings; with the folder before it where two are alike, whole where these are, too."""
     plain = [_stem(path) for path in paths]
+    below = [f"{path.resolve().parent.name}/{name}" for path, name in zip(paths, plain, strict=True)]
     return [
-        name if plain.count(name) == 1 else f"{path.resolve().parent.name}/{name}"
-        for path, name in zip(paths, plain, strict=True)
+        name if plain.count(name) == 1 else longer if below.count(longer) == 1 else str(path.resolve())
+        for path, name, longer in zip(paths, plain, below, strict=True)
     ]
 
 

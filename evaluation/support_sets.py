@@ -28,6 +28,9 @@ from generation.facts import content_words
 Label = Literal["stated", "contradicted", "not stated"]
 
 _BEST_VOTE = 4
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""JSON can hold them, models cannot read them; a document's and an answer's text never has them."""
+
 _LABELS: Mapping[str, Label] = {
     **dict.fromkeys(
         ("support", "supports", "supported", "stated", "entailment", "fullyattributable", "attributable"),
@@ -113,7 +116,12 @@ def read_support_set(path: Path, read_as: Format, *, name: str) -> SupportSet:
     """Read the set in a file. Raises `EvaluationDataError`."""
     read = read_each(path, lambda row: read_as.read(row, name))
     claims = [
-        replace(claim, line=number)
+        replace(
+            claim,
+            claim=_LONE_SURROGATE.sub("\ufffd", claim.claim),
+            source=tuple(_LONE_SURROGATE.sub("\ufffd", part) for part in claim.source),
+            line=number,
+        )
         for (number, _), claim in zip(read, read_as.grouped([claim for _, claim in read]), strict=True)
     ]
     kept = tuple(claim for claim in claims if any(part.strip() for part in claim.source))
@@ -197,7 +205,11 @@ def _voted_on(row: Mapping[str, Any], set_name: str) -> Claim:
     """An answer is stated where the median of its votes is the best one. Answers to one conversation are a group."""
     human = row.get("human")
     votes = human.get("faithfulness") if isinstance(human, dict) else None
-    if not isinstance(votes, list) or not votes or not all(isinstance(vote, int | float) for vote in votes):
+    if (
+        not isinstance(votes, list)
+        or not votes
+        or not all(isinstance(vote, int | float) and 1 <= vote <= _BEST_VOTE for vote in votes)
+    ):
         raise FlawError("its 'human' has no list of votes as 'faithfulness'. Give at least one, from 1 to 4.")
     contexts = row.get("contexts")
     if not isinstance(contexts, list) or not all(isinstance(each, dict) for each in contexts):

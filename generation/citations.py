@@ -26,6 +26,10 @@ _MARKER = re.compile(
     rf"[\[【［]\s*\^?(?:(?:passages?|sources?)\s*)?({_NUMBERS}(?:\s*(?:[,;、，]|and|&)\s*{_NUMBERS})*)\s*(?:†.*)?[\]】］]",
     re.IGNORECASE,
 )
+_CUT_MARKER = re.compile(
+    r"[\[【［]\s*\^?([a-z]*)\s*(?:\d(?:[\d\s,;、，&–—-]|and)*(?:an?|†.*)?)?", re.IGNORECASE
+)
+_NAMES = ("passages", "sources")
 _WITHOUT_END = re.compile(r"[\w ,'’\"“”()%/-]*")
 _RANGE = re.compile(r"(\d+)(?:\s*[-–—]\s*(\d+))?")
 _CLINGS = ".,;:!?)。，；：！？…"
@@ -82,6 +86,7 @@ class CitationReader:
         self._begun = False
         self._bracket = ""  # an unfinished bracket that may become a marker
         self._text = ""  # clean text from the end of the last sentence on
+        self._unread = False  # whether a letter or digit was written since _text was last split
         self._space = ""  # the space before a marker, put back if a word follows
         self._marks: list[tuple[int, tuple[int, ...]]] = []  # offsets into _text, and passages
         self._sentences: list[CitedSentence] = []
@@ -115,7 +120,9 @@ class CitationReader:
         """The stream has ended: return all of it. What remains open at its end is closed."""
         if not self._begun and not self._opening.lstrip().startswith(_THINKING):
             self._begin(self._opening)
-        self._bracket = ""  # an unfinished marker is no text
+        if _may_be_marker(self._bracket):
+            self._bracket = ""  # an unfinished marker is no text
+        self._release()
         self._complete(split_sentences(self._text, longest=_LONGEST_SENTENCE), len(self._text))
         return CitedText(sentences=tuple(self._sentences), declined=self._declined, missing=self._missing)
 
@@ -180,7 +187,10 @@ class CitationReader:
             and (self._text[-1:].isspace() or self._text[-1:] in tuple(_FULL_STOPS))
         )
         self._text += character
-        if begins_word and not self._is_one_sentence():
+        self._unread = self._unread or character.isalnum()
+        # Without a word more there is no sentence more: signs alone would be split again and again.
+        if begins_word and self._unread and not self._is_one_sentence():
+            self._unread = False
             sentences = split_sentences(self._text, longest=_LONGEST_SENTENCE)
             if len(sentences) > 1:
                 self._complete(sentences[:-1], sentences[-1].start)
@@ -252,6 +262,12 @@ class CitationReader:
             self._sentences.append(
                 CitedSentence(text=text, separator=separator, passages=passages, written=written)
             )
+
+
+def _may_be_marker(bracket: str) -> bool:
+    """Whether an open bracket is the beginning of a marker."""
+    begun = _CUT_MARKER.fullmatch(bracket)
+    return begun is not None and any(name.startswith(begun[1].lower()) for name in _NAMES)
 
 
 def _bare(text: str) -> str:

@@ -10,8 +10,16 @@ from generation.answers import AnswerPolicy, CheckedSentence, Citation
 from generation.evidence import Evidence, ReadSentence
 from retrieval.records import Passage
 
-_LINK = re.compile(r"!?\[([^\[\]]+)\]\([^()\s]*\)")
-_STRONG = re.compile(r"(?:\*\*|__)(?=\S)([^*_]+?)(?:\*\*|__)")
+_CODE = r"(?P<code>(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+_LINK = re.compile(rf"{_CODE}|(?<!(?a:\w))!?\[(?P<text>[^\[\]]+)\]\([^()\s]*\)")
+_STRONG = re.compile(
+    rf"{_CODE}|(?<!(?a:[\w*]))\*\*(?=\S)(?P<stars>[^*]+?)(?<=\S)\*\*(?!(?a:[\w*]))"
+    r"|(?<!\w)__(?=\S)(?P<lines>[^_]*\s[^_]*)(?<=\S)__(?!\w)"
+)
+"""Marks at the edges of words: within them they are powers, calls and names ("x**2", "on[key](event)", "__init__")."""
+
+_EDGES = re.compile(r"^(?:\|\s+)+|(?:\s+\|)+$")
+"""Of a table's row; without white space they may be those of "|x|"."""
 
 _PASSAGE_WEIGHT = 0.5
 """Of the logit of the passage's best sentence beside the sentence's own: of two alike, that in the better passage
@@ -99,5 +107,11 @@ def _words(read: ReadSentence) -> str:
     """
     if read.sentence.is_code:
         return f"```\n{textwrap.dedent(read.sentence.text)}\n```"
-    line = " ".join(read.sentence.text.split()).strip("| ")
-    return _STRONG.sub(r"\1", _LINK.sub(r"\1", line))
+    line = _EDGES.sub("", " ".join(read.sentence.text.split()))
+    return _STRONG.sub(_unmarked, _LINK.sub(_unmarked, line))
+
+
+def _unmarked(found: re.Match[str]) -> str:
+    """What stands within marks; code with its own."""
+    named = found.groupdict()
+    return next(named[name] for name in ("code", "text", "stars", "lines") if named.get(name))

@@ -58,6 +58,8 @@ _SCALE = re.compile(rf"[\s\u00a0-]?({'|'.join(_SCALES)})\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’.&-][^\W\d_]+)*")
 _COMPOUND = re.compile(rf"\b({'|'.join(_TENS)})[\s-]({'|'.join(_UNITS[1:10])})\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’]s?$")
+_LETTERS_ALIKE = str.maketrans("İıſ\u212a", "iisk")
+"""Letters that a pattern without regard to case takes for those of ASCII: old prints have "thouſand"."""
 
 Readings = frozenset[Decimal]
 """The values that one written number may have: "1.500" is 1.5 or 1,500."""
@@ -106,22 +108,29 @@ def _numbers(text: str, *, every: bool) -> Iterator[Readings]:
         if not every and _FULL_HOUR.match(text, max(0, match.start() - 1)):
             continue
         scale = _SCALE.match(text, match.end())
-        factor = _SCALES[scale[1].lower()] if scale else 1
+        factor = _SCALES[_in_ascii(scale[1])] if scale else 1
         for readings in _readings(match[0]):
-            scaled = frozenset(value * factor for value in readings)
+            # Multiplying rounds to 28 digits: two long numbers that differ in the last would be one.
+            scaled = frozenset(value * factor for value in readings) if scale else readings
             # Evidence may also be read without its scale, for a sentence that leaves the unit out.
             yield scaled | readings if every else scaled
     for match in _COMPOUND.finditer(text):
-        yield frozenset({Decimal(_WORD_VALUES[match[1].lower()] + _WORD_VALUES[match[2].lower()])})
-    in_compounds = {match.start() for match in _COMPOUND.finditer(text)} if not every else set()
+        yield frozenset({Decimal(_WORD_VALUES[_in_ascii(match[1])] + _WORD_VALUES[_in_ascii(match[2])])})
+    compounds = [] if every else [*_COMPOUND.finditer(text)]
+    in_compounds = {place for match in compounds for place in (match.start(1), match.start(2))}
     for match in _WORD.finditer(text):
-        word = match[0].lower()
+        word = _in_ascii(match[0])
         if match.start() in in_compounds or (word in _NOT_ALWAYS_NUMBERS and not every):
             continue
         if word in _WORD_VALUES:
             yield frozenset({Decimal(_WORD_VALUES[word])})
         if word in _MONTHS and match[0][0].isupper() and (every or match.start() > 0):  # "May I …"
             yield frozenset({Decimal(_MONTHS.index(word) + 1)})
+
+
+def _in_ascii(matched: str) -> str:
+    """A word of a pattern in the letters that the tables have."""
+    return matched.translate(_LETTERS_ALIKE).lower()
 
 
 def _readings(digits: str) -> Iterator[Readings]:

@@ -7,7 +7,7 @@ cross-encoder, and fact by fact (`generation.facts`). What it is compared with i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generation.answers import AnswerPolicy, CheckedSentence, Citation
 from generation.citations import CitedSentence
@@ -18,6 +18,7 @@ from generation.facts import Facts, content_words, facts_of
 from generation.judging import Judge
 from generation.sentences import Sentence, split_sentences
 from generation.statements import is_statement
+from generation.units import units_apart
 from retrieval.records import Passage
 from retrieval.reranking import PairScorer
 
@@ -83,6 +84,8 @@ async def check_support(
                 if reader is None
                 else _compared(claim, group, question=question, reader=reader)
             )
+            if found.places and units_apart(claim, [passage.text for passage in group]):
+                found = replace(found, score=_CONTRADICTED * found.score, clashes=True)
             score = found.score
             if judge is not None and found.places and not found.clashes:
                 score = await judge.weigh(claim, group, score)

@@ -24,7 +24,7 @@ from generation.errors import (
 from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
 from generation.llms.anthropic_clients import AnthropicClient, make_client, own_address, platform_errors
 from generation.llms.endpoint import shown_address
-from generation.llms.pacing import check_length, paced
+from generation.llms.pacing import check_length, credible, paced
 from generation.llms.status import shown_code, status_error
 from generation.tokens import approximate_tokens
 
@@ -102,6 +102,7 @@ class AnthropicLLM:
     ) -> anthropic.AsyncStream[RawMessageStreamEvent]:
         """Send the request; once more without the temperature where the model takes none."""
         system = "\n\n".join(message.content for message in messages if message.role == "system")
+        left_out = self._unsupported
         while True:
             try:
                 return await self._client.messages.create(
@@ -110,12 +111,13 @@ class AnthropicLLM:
                     messages=[_wire(message) for message in messages if message.role != "system"],
                     system=system or anthropic.omit,
                     stream=True,
-                    extra_body=dict.fromkeys({_OPTIONAL_PARAMETER} - self._unsupported, 0.0),
+                    extra_body=dict.fromkeys({_OPTIONAL_PARAMETER} - left_out, 0.0),
                 )
             except anthropic.BadRequestError as error:
-                if _OPTIONAL_PARAMETER not in error.message or self._unsupported:
+                if _OPTIONAL_PARAMETER not in error.message or left_out:
                     raise
-                self._unsupported = frozenset({_OPTIONAL_PARAMETER})
+                # Another request at this time may have found that out as well.
+                self._unsupported = left_out = frozenset({_OPTIONAL_PARAMETER})
 
     def _check_finished(self, reading: _Reading) -> None:
         if not reading.begun:
@@ -141,10 +143,12 @@ class AnthropicLLM:
             raise LLMTimeoutError(
                 f"{self._name} took longer than {limit_s:g} s {doing}. Try again, or raise the time limit."
             ) from error
-        except (anthropic.APIConnectionError, httpx2.TransportError) as error:
+        except (anthropic.APIConnectionError, httpx2.RequestError) as error:
             raise self._unreachable(error) from error
         except anthropic.APIStatusError as error:
             raise self._refused(error) from None
+        except RecursionError:  # JSON in JSON in JSON; a RuntimeError, too
+            raise self._rubbish("sent something that is not a message") from None
         except self._no_credentials:
             raise LLMRejectedError(
                 f"{self._name} was not asked: this machine has no valid credentials for it. Set "
@@ -209,7 +213,7 @@ class _Reading:
     def usage(self, messages: Sequence[Message], model: str) -> Usage:
         """The tokens the server reported, or an estimate."""
         prompt, completion = self._prompt_tokens, self._completion_tokens
-        if estimated := not (prompt and completion):
+        if estimated := not (prompt and completion and credible(prompt, completion)):
             prompt = sum(approximate_tokens(message.content) for message in messages)
             completion = approximate_tokens("".join(self._completion))
         return Usage(

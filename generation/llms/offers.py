@@ -16,7 +16,8 @@ from generation.llms.status import status_error
 
 _TIME_LIMIT_S = 10.0
 _RUNNING = re.compile(
-    r"^(?:vllm:num_requests_running|llamacpp:requests_processing)(?:\{[^}]*\})? ([0-9.e+]+)$", re.M
+    r"^(?:vllm:num_requests_running|llamacpp:requests_processing)(?:\{[^}]*\})? (\d+(?:\.\d+)?(?:e[+-]?\d+)?)$",
+    re.M,
 )
 _CONTEXT_NAMES = ("max_model_len", "context_length", "context_window", "max_input_tokens")
 _NO_LIST = (404, 405, 501)
@@ -35,7 +36,9 @@ async def offered_models(spec: LLMSpec) -> list[OfferedModel] | None:
     if spec.kind in {"anthropic_bedrock", "anthropic_vertex"}:
         return None  # they list models elsewhere, for other rights
     base_url = (
-        spec.base_url if spec.kind == "openai_api" else f"{spec.base_url or 'https://api.anthropic.com'}/v1"
+        spec.base_url
+        if spec.kind == "openai_api"
+        else f"{(spec.base_url or 'https://api.anthropic.com').rstrip('/')}/v1"
     )
     name = f"the server of the language model {spec.model!r}"
     async with http_client(spec) as client:
@@ -46,7 +49,7 @@ async def offered_models(spec: LLMSpec) -> list[OfferedModel] | None:
         raise status_error(name, spec, response.status_code, None, complaint="")
     try:
         return list(_models(response.json()))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -73,7 +76,7 @@ async def _get(client: httpx2.AsyncClient, url: str, spec: LLMSpec, name: str) -
             return await client.get(url, headers=headers)
     except (TimeoutError, httpx2.TimeoutException) as error:
         raise LLMTimeoutError(f"{name} did not list its models within {_TIME_LIMIT_S:g} s.") from error
-    except httpx2.TransportError as error:
+    except httpx2.RequestError as error:
         raise LLMUnavailableError(
             f"{name} cannot be reached. Is it running, and is {spec.setting('base_url')} right?"
         ) from error

@@ -22,7 +22,7 @@ from generation.errors import (
 )
 from generation.llms import LLMSpec, Location, Message, TextDelta, Usage
 from generation.llms.endpoint import checked_key, http_client, shown_address
-from generation.llms.pacing import check_length, paced
+from generation.llms.pacing import check_length, credible, paced
 from generation.llms.status import shown_code, status_error
 from generation.llms.tokenizing import TokenCounter
 from generation.tokens import approximate_tokens
@@ -34,6 +34,8 @@ _RETRIES = 2
 """Of the request, with the SDK's exponential back-off and jitter; never once the answer has begun."""
 
 _OPTIONAL_PARAMETERS = ("stream_options", "temperature")
+_NO_COMPLETION = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What the SDK stumbles with over no JSON or too deep a one, no UTF-8, or JSON that is no completion."""
 
 
 class OpenAICompatibleLLM:
@@ -103,39 +105,21 @@ class OpenAICompatibleLLM:
         self, messages: Sequence[Message], max_tokens: int
     ) -> openai.AsyncStream[ChatCompletionChunk]:
         """Send the request; once more without whatever optional parameter the server says it does not know."""
+        left_out = self._unsupported
         while True:
             try:
                 return await self._client.chat.completions.create(
                     model=self._spec.model,
                     messages=[_wire(message) for message in messages],
                     stream=True,
-                    extra_body=self._parameters(max_tokens),
+                    extra_body=_parameters(max_tokens, left_out),
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                unsupported = self._named_parameter(error)
+                unsupported = _named_parameter(error, left_out)
                 if unsupported is None:
                     raise
-                self._unsupported |= {unsupported}
-
-    def _parameters(self, max_tokens: int) -> dict[str, object]:
-        wanted: dict[str, object] = {
-            "temperature": 0.0,
-            "stream_options": {"include_usage": True},
-            "max_tokens": max_tokens,
-        }
-        if "max_tokens" in self._unsupported:
-            wanted["max_completion_tokens"] = max_tokens
-        return {name: value for name, value in wanted.items() if name not in self._unsupported}
-
-    def _named_parameter(self, error: openai.APIStatusError) -> str | None:
-        """The parameter that a 400 or 422 complains of, if this request can do without it."""
-        complaint = f"{error.param} {error.message}"
-        if "max_completion_tokens" in complaint and "max_tokens" not in self._unsupported:
-            return "max_tokens"
-        for name in _OPTIONAL_PARAMETERS:
-            if name in complaint and name not in self._unsupported:
-                return name
-        return None
+                left_out |= {unsupported}
+                self._unsupported |= left_out  # which another request at this time may have found out as well
 
     def _check_finished(self, reading: _Reading) -> None:
         if reading.finish_reason is None and reading.chunks == 0:
@@ -174,7 +158,7 @@ class OpenAICompatibleLLM:
             raise LLMUnavailableError(
                 f"{self._name} reported an error while answering ({shown_code(error.code or error.type)}). Try again."
             ) from None
-        except (ValueError, TypeError, AttributeError, LookupError):  # no JSON, no UTF-8, no completion
+        except _NO_COMPLETION:
             raise LLMResponseError(
                 f"{self._name} sent something that is not a chat completion. "
                 "Check that the base URL is an OpenAI-compatible one (it usually ends in /v1)."
@@ -201,7 +185,8 @@ class _Reading:
     def take(self, chunk: ChatCompletionChunk) -> str | None:
         """The chunk's text, "" where the model only thinks, None for a chunk without either."""
         if chunk.usage is not None:
-            self._reported = (int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens))
+            told = int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens)
+            self._reported = told if credible(*told) else None
         if not chunk.choices:
             return None
         self.chunks += 1
@@ -231,6 +216,28 @@ class _Reading:
             cut=self.finish_reason == "length",
             model=model,
         )
+
+
+def _parameters(max_tokens: int, left_out: frozenset[str]) -> dict[str, object]:
+    wanted: dict[str, object] = {
+        "temperature": 0.0,
+        "stream_options": {"include_usage": True},
+        "max_tokens": max_tokens,
+    }
+    if "max_tokens" in left_out:
+        wanted["max_completion_tokens"] = max_tokens
+    return {name: value for name, value in wanted.items() if name not in left_out}
+
+
+def _named_parameter(error: openai.APIStatusError, left_out: frozenset[str]) -> str | None:
+    """The parameter that a 400 or 422 complains of, if the request had it and can do without it."""
+    complaint = f"{error.param} {error.message}"
+    if "max_completion_tokens" in complaint and "max_tokens" not in left_out:
+        return "max_tokens"
+    for name in _OPTIONAL_PARAMETERS:
+        if name in complaint and name not in left_out:
+            return name
+    return None
 
 
 def _wire(message: Message) -> ChatCompletionMessageParam:

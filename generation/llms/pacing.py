@@ -1,4 +1,4 @@
-"""The time that an answer may take, to its first sign of life and as a whole, and how long it may become."""
+"""The time that an answer may take, to its first sign of life and as a whole, how long it may become, what it cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from generation.llms import LLMSpec
 
 _MOST_CHARACTERS_PER_TOKEN = 32
 """A token is seldom longer: a server that sends more does not keep to its limit."""
+
+_MOST_TOKENS = 1_000_000_000
+"""No request takes more; what does is no count."""
 
 Explained = Callable[[str, float], AbstractContextManager[None]]
 """Turns what happens while the server does something ("to begin its answer") within so many seconds into our errors."""
@@ -40,3 +43,8 @@ def check_length(llm: str, characters: int, max_tokens: int) -> None:
     """Raise `LLMResponseError` where an answer went on far past its limit. llm: as messages name it."""
     if characters > max_tokens * _MOST_CHARACTERS_PER_TOKEN:
         raise LLMResponseError(f"{llm} went on far past the limit of {max_tokens} tokens.")
+
+
+def credible(prompt_tokens: int, completion_tokens: int) -> bool:
+    """Whether a server's counts can be those of an answer: what callers pay and may take is counted by them."""
+    return 0 <= prompt_tokens <= _MOST_TOKENS and 0 <= completion_tokens <= _MOST_TOKENS

@@ -41,18 +41,21 @@ class TokenCounter:
     async def count(self, texts: Sequence[str]) -> list[int] | None:
         """The tokens of each text, without those that begin and end a prompt; None where that cannot be had in time."""
         hashes = [hashlib.sha256(text.encode(errors="surrogatepass")).digest() for text in texts]
-        missing = {name: text for name, text in zip(hashes, texts, strict=True) if name not in self._known}
+        # Held here: while the server is asked, other questions may drop what was known.
+        known = {name: self._known[name] for name in hashes if name in self._known}
+        missing = {name: text for name, text in zip(hashes, texts, strict=True) if name not in known}
         if missing:
             if self._clock() < self._quiet_until:
                 return None
             counted = await self._ask(list(missing.values()))
             if counted is None:
                 return None
-            self._known.update(zip(missing, counted, strict=True))
-        counts = [self._known[name] for name in hashes]
+            made = dict(zip(missing, counted, strict=True))
+            known |= made
+            self._known |= made
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
-        return counts
+        return [known[name] for name in hashes]
 
     async def _ask(self, texts: Sequence[str]) -> list[int] | None:
         """The counts from the server; None, and a pause, where it does not give them."""
@@ -62,7 +65,7 @@ class TokenCounter:
                 tasks = [group.create_task(self._ask_one(text, turn)) for text in texts]
         except* (TimeoutError, httpx2.TransportError):
             self._quiet_until = self._clock() + _PAUSE_S
-        except* (_NoCountsError, ValueError, httpx2.HTTPError):
+        except* (_NoCountsError, ValueError, RecursionError, httpx2.HTTPError):
             self._quiet_until = self._clock() + _LONG_PAUSE_S
         else:
             return [task.result() for task in tasks]

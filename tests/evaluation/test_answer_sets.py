@@ -8,6 +8,7 @@ import pytest
 
 from evaluation.answer_sets import Span, read_answer_set
 from evaluation.jsonl import EvaluationDataError
+from ingest.parsers.text import clean
 from tests.evaluation.folders_on_disk import Rows, write_qa
 
 DOCS: Rows = (
@@ -82,3 +83,17 @@ def test_a_smaller_sample_begins_a_larger_one(tmp_path: Path) -> None:
 def test_what_is_malformed_is_named(tmp_path: Path, questions: Rows, error: str) -> None:
     with pytest.raises(EvaluationDataError, match=error):
         read_answer_set(write_qa(tmp_path, docs=DOCS, questions=questions))
+
+
+def test_places_are_those_in_the_text_that_is_ingested(tmp_path: Path) -> None:
+    text = "Badgers dig.\r\nThey dig\r\ntunnels\r\nall night."
+    asked = {
+        "qid": "1",
+        "question": "What?",
+        "doc_id": "a",
+        "answers": ["tunnels\r\nall"],
+        "answer_starts": [24],
+    }
+    read = read_answer_set(write_qa(tmp_path, docs=[{"doc_id": "a", "text": text}], questions=[asked]))
+    (span,) = read.questions[0].spans
+    assert clean(text)[span.start : span.end] == "tunnels\nall"

@@ -48,3 +48,8 @@ def test_what_holds_no_set_is_refused_with_what_one_is(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidRequestError, match=message):
             find_set_folders([write_beir(tmp_path / "good"), named])
+
+
+def test_a_name_that_no_folder_can_have_is_told() -> None:
+    with pytest.raises(InvalidRequestError, match="cannot be listed: File name too long"):
+        find_set_folders([Path("a" * 300)])

@@ -22,6 +22,7 @@ from evaluation.runs import (
     questions_of,
     read_runs,
     save_runs,
+    write_whole,
 )
 from evaluation.sets import EvaluationDocument, EvaluationQuestion, EvaluationSet
 
@@ -184,3 +185,23 @@ def test_a_run_of_the_same_questions_in_another_order_is_no_different() -> None:
     assert compared is not None
     assert compared.differences["ndcg@10"].mean == 0
     assert isinstance(next(iter(a_run(evaluation_set, {}).questions.values())), QuestionRun)
+
+
+def test_half_of_a_surrogate_pair_costs_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    write_whole(path, json.dumps({"question": "who\ud800?", "answer": "Grüße 😀"}, ensure_ascii=False))
+    assert json.loads(path.read_text("utf-8")) == {"question": "who\ud800?", "answer": "Grüße 😀"}
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_name_that_no_file_can_have_is_told_before_there_is_a_run() -> None:
+    with pytest.raises(RunFileError, match="File name too long"):
+        check_savable(Path("a" * 300))
+
+
+def test_a_k_that_is_no_number_is_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    save_runs(path, [a_run(a_set(), {})])
+    path.write_text(path.read_text("utf-8").replace(f'"k": {K}', '"k": Infinity'), encoding="utf-8")
+    with pytest.raises(RunFileError, match="is not a saved run"):
+        read_runs(path)

@@ -59,3 +59,18 @@ def test_a_file_that_is_named_itself_is_not_passed_over_when_broken(tmp_path: Pa
     write(tmp_path / "broken.jsonl", "[1]\n")
     with pytest.raises(EvaluationDataError, match=r"line 1 of .*but no object"):
         find_support_files([tmp_path / "broken.jsonl"])
+
+
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    with pytest.raises(InvalidRequestError, match="cannot be listed: File name too long"):
+        find_support_files([Path("a" * 300)])
+
+
+def test_every_set_has_a_name_of_its_own(tmp_path: Path) -> None:
+    files = [
+        tmp_path / place for place in ("a/x/s.jsonl", "a/x/s.json", "b/x/s.jsonl", "c/s.jsonl", "d.jsonl")
+    ]
+    for file in files:
+        write_claims(file, ON_SENTENCES)
+    names = [file.name for file in find_support_files(files).sets]
+    assert names == [*map(str, files[:3]), "c/s", "d"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,8 @@ def test_a_smaller_sample_begins_a_larger_one(tmp_path: Path) -> None:
         (ON_KNOWLEDGE, {"source": ["a"]}, "'source' is missing or no text"),
         (VOTED_ON, {"human": {}}, "no list of votes"),
         (VOTED_ON, {"human": None}, "no list of votes"),
+        (VOTED_ON, {"human": {"faithfulness": [10**400]}}, "no list of votes .*from 1 to 4"),
+        (VOTED_ON, {"human": {"faithfulness": [4, math.nan]}}, "no list of votes .*from 1 to 4"),
         (VOTED_ON, {"contexts": ["a"]}, "'contexts' is no list of objects"),
         (VOTED_ON, {"contexts": [{"title": "a"}]}, "'text' is missing or no text"),
     ],
@@ -112,6 +115,12 @@ def test_what_is_malformed_is_named_with_its_line(
     without = {name: value for name, value in {**rows[1], **changed}.items() if value is not None}
     with pytest.raises(EvaluationDataError, match=error):
         read(tmp_path, [rows[0], without])
+
+
+def test_what_no_model_can_read_is_replaced(tmp_path: Path) -> None:
+    row = {**ON_KNOWLEDGE[0], "response": "Owls\ud800 fly.", "source": "All owls\udfff fly."}
+    (claim,) = read(tmp_path, [row]).claims
+    assert (claim.claim, claim.source) == ("Owls\ufffd fly.", ("All owls\ufffd fly.",))
 
 
 def test_the_groups_that_the_shipped_figures_were_cross_validated_by_stay(evaluation_data: Path) -> None:

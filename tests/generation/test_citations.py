@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generation.citations import CitationReader, CitedSentence, CitedText
+from generation.sentences import Sentence, split_sentences
 
 PIECES = st.sampled_from(
     [
@@ -238,5 +239,26 @@ def test_thinking_that_a_server_leaves_in_the_answer_is_skipped() -> None:
     assert said("<think>never ends [1].") == []
 
 
-def test_a_cut_marker_at_the_end_is_no_text() -> None:
-    assert said("Leave is 16 weeks [1") == [("Leave is 16 weeks", ())]
+@pytest.mark.parametrize(
+    "cut", ["[1", "[", "[1, 2", "[1 and", "[1-", "[^", "[Pass", "[Passage 1", "[sources 2", "【1†so"]
+)
+def test_a_cut_marker_at_the_end_is_no_text(cut: str) -> None:
+    assert said(f"Leave is 16 weeks {cut}") == [("Leave is 16 weeks", ())]
+
+
+@pytest.mark.parametrize("open_bracket", ["[not for members", "[12 members pay 3", "[source unknown", "[a"])
+def test_what_an_open_bracket_at_the_end_says_is_not_lost(open_bracket: str) -> None:
+    assert said(f"The fee is 5 {open_bracket}") == [(f"The fee is 5 {open_bracket}", ())]
+
+
+def test_signs_without_a_word_are_not_split_again_with_every_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits: list[int] = []
+
+    def counted(text: str, *, longest: int) -> list[Sentence]:
+        splits.append(len(text))
+        return split_sentences(text, longest=longest)
+
+    monkeypatch.setattr("generation.citations.split_sentences", counted)
+    text = "It is 16 weeks. " + "!? " * 1_000 + "It is paid."
+    assert [sentence for sentence, _ in said(text)] == ["It is 16 weeks.", "It is paid."]
+    assert len(splits) < 20

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from generation.answers import AnswerPolicy
 from generation.evidence import Evidence, ReadSentence
 from generation.extract import extract
@@ -67,6 +69,38 @@ def test_the_text_is_on_one_line_and_plain_while_the_quote_is_exact() -> None:
     row, *_ = extract([evidence(p, 5.0, 4.0)], policy=POLICY)
     assert row.text == "Berlin | see"
     assert row.places[0].quote == "| **Berlin** | see"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Compute 2**3**2 first, then x**2 + y**2.",
+        "Call f(**these, **those) with care.",
+        "Call __init__ and then __del__ of it.",
+        "Call `__init__` or `[a](b)` or ``**a** `b` ``.",
+        "Use handlers[name](event) here.",
+        "|x| is never below zero.",
+    ],
+)
+def test_signs_that_mean_something_are_shown_as_they_stand(line: str) -> None:
+    (sentence,) = extract([evidence(passage(line), 5.0)], policy=POLICY)
+    assert sentence.text == line
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            "**Note:** see **[the list](list.md)**, ![a picture](p.png) and __what follows here__.",
+            "Note: see the list, a picture and what follows here.",
+        ),
+        ("| | Berlin | 14 | |", "Berlin | 14"),
+        ("これは**重要**です。", "これは重要です。"),
+    ],
+)
+def test_marks_of_markdown_are_not_shown(line: str, shown: str) -> None:
+    (sentence,) = extract([evidence(passage(line), 5.0)], policy=POLICY)
+    assert (sentence.text, sentence.places[0].quote) == (shown, line)
 
 
 def test_the_page_is_that_on_which_the_sentence_begins() -> None:

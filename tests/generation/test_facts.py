@@ -25,6 +25,10 @@ from generation.facts import content_words, facts_of
         ("Mitarbeiter des Werks Galway.", "das Werk in Galway, alle Mitarbeitern"),
         ("It began on 15.01.2024.", "since 15 January 2024"),
         ("Ireland's rule.", "a rule of Ireland"),
+        ("It had seventy six ships.", "76 ships"),
+        ("It had 5 thouſand men and ſeventy ſix ſhips.", "5,000 men, 76 ships"),
+        ("It had 5,000 men and 60 ships.", "5 THOUſAND men, ſixty ships"),
+        ("It costs 5 MİLLİON.", "5,000,000: MİLLİON"),
     ],
 )
 def test_facts_agree_however_they_are_written(sentence: str, evidence: str) -> None:
@@ -46,6 +50,7 @@ def test_facts_agree_however_they_are_written(sentence: str, evidence: str) -> N
         ("It is made in Australia.", "It is made in Austria."),
         ("Ask NASA first.", "Ask the agency first."),
         ("In Galway, ask first.", "ask first in Göttingen"),
+        (f"The number is {'7' * 30}1.", f"the number is {'7' * 30}2"),
     ],
 )
 def test_a_changed_number_or_name_is_missing(sentence: str, evidence: str) -> None:

@@ -163,3 +163,26 @@ async def test_every_sentence_of_a_source_is_supported_by_itself(
         checked = await check(sentence.text, passage.number, scorer=scorer, reader=reader)
         assert checked.supported
         assert sentence.text in {place.quote for place in checked.places}
+
+
+@pytest.mark.parametrize(
+    ("claim", "source"),
+    [
+        ("The daily dose is 5 mg.", "The daily dose is 5 g."),
+        ("The office opens at 9 am.", "The office opens at 9 pm."),
+        ("The freezer is kept at -5 degrees.", "The freezer is kept at 5 degrees."),
+    ],
+)
+async def test_the_same_number_in_another_unit_or_with_another_sign_is_not_supported(
+    claim: str, source: str, scorer: ScoringBatcher, reader: ReadingBatcher | None
+) -> None:
+    for text, supported in ((claim, True), (source, False)):
+        checked = await check_support(
+            CitedSentence(text=claim, separator="", passages=(1,)),
+            [NumberedPassage(number=1, passage=passage(text))],
+            question="What does it say?",
+            scorer=scorer,
+            policy=AnswerPolicy(),
+            reader=reader,
+        )
+        assert checked.supported is supported

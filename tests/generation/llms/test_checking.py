@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -112,8 +113,36 @@ async def test_nobody_there_is_told() -> None:
     assert "cannot be reached" in (found.error or "")
 
 
-@pytest.mark.parametrize("rubbish", [b"<html></html>", b"[]", b'{"data": 5}', b'{"data": [5, {"id": 7}]}'])
+@pytest.mark.parametrize(
+    "rubbish", [b"<html></html>", b"[]", b"[" * 100_000, b'{"data": 5}', b'{"data": [5, {"id": 7}]}']
+)
 async def test_a_list_that_is_none_does_not_matter(rubbish: bytes) -> None:
     routes = quiet({"/v1/models": lambda: Reply(content_type="application/json", steps=[rubbish])})
     async with llm_server(NUMBERS, routes=routes) as seen:
         assert (await check_llm(spec_at(seen, OPENAI))).usable
+
+
+async def test_a_list_that_cannot_be_unpacked_is_told() -> None:
+    broken = Reply(headers=[("Content-Encoding", "gzip")], steps=[b"not gzip at all"])
+    async with llm_server(NUMBERS, routes=quiet({"/v1/models": lambda: broken})) as seen:
+        found = await check_llm(spec_at(seen, OPENAI))
+    assert "'tiny' cannot be reached" in (found.error or "")
+
+
+async def test_a_figure_that_is_none_does_not_matter() -> None:
+    odd = Reply(content_type="text/plain", steps=[b"vllm:num_requests_running 1.2.3\n"])
+    async with llm_server(NUMBERS, routes=quiet({"/metrics": lambda: odd})) as seen:
+        found = await check_llm(spec_at(seen, OPENAI))
+    assert found.usable
+    assert found.stops_when_left is None
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC], ids=lambda dialect: dialect.kind)
+async def test_a_slash_at_the_end_of_an_address_does_not_matter(dialect: Dialect, ending: str) -> None:
+    routes = quiet({"/v1/models": models({"id": "tiny"})})
+    async with llm_server(whole(dialect, "One, ", "two"), routes=routes) as seen:
+        spec = spec_at(seen, dialect)
+        found = await check_llm(replace(spec, base_url=spec.base_url + ending))
+    assert found.usable
+    assert found.listed

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,20 @@ async def test_usage_is_estimated_and_marked_where_the_server_reports_none(diale
     assert used.completion_tokens > 3
 
 
+@pytest.mark.parametrize("completion", [-1, 10**30])
+async def test_usage_that_can_be_none_is_estimated(dialect: Dialect, completion: int) -> None:
+    if dialect is BEDROCK:
+        pytest.skip("its frames have checksums")
+    steps: list[Step] = [
+        step.replace(b'_tokens": 7', f'_tokens": {completion}'.encode()) if isinstance(step, bytes) else step
+        for step in dialect.end()
+    ]
+    async with llm_server(reply(dialect, dialect.text("Yes."), *steps)) as seen:
+        _, used = await read(llm_at(seen, dialect))
+    assert used.estimated
+    assert 0 < used.completion_tokens < 10
+
+
 async def test_an_answer_that_hit_its_limit_is_marked_as_cut(dialect: Dialect) -> None:
     async with llm_server(whole(dialect, "It is", end="cut")) as seen:
         text, used = await read(llm_at(seen, dialect))
@@ -117,6 +132,22 @@ async def test_the_temperature_is_left_out_where_a_model_takes_none_and_stays_ou
             assert await anext(stream) == TextDelta(text="One.")
         await read(llm)
     assert ["temperature" in body for body in seen.bodies] == [True, False, False]
+
+
+async def test_two_questions_that_find_out_at_once_that_a_model_takes_no_temperature_are_both_answered(
+    dialect: Dialect,
+) -> None:
+    rejection = problem(400, "`temperature` is deprecated for this model.", type="invalid_request_error")
+    rejection = replace(rejection, steps=[0.5, *rejection.steps])  # when both have asked
+    async with llm_server(rejection, rejection, whole(dialect, "Yes.")) as seen:
+        llm = llm_at(seen, dialect)
+        async with (
+            aclosing(llm.stream(MESSAGES, max_tokens=5)) as one,
+            aclosing(llm.stream(MESSAGES, max_tokens=5)) as other,
+        ):
+            begun = tuple(await asyncio.gather(anext(one), anext(other)))
+        await llm.close()
+    assert begun == (TextDelta(text="Yes."), TextDelta(text="Yes."))
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -231,6 +262,7 @@ async def test_cancelling_the_reader_closes_the_connection(dialect: Dialect) -> 
         Reply(steps=[b'event: message_start\ndata: "hello"\n\n']),
         Reply(steps=[b'event: message_start\ndata: {"type": "message_start", "message": 5}\n\n']),
         Reply(steps=[b'event: x\ndata: {"type": "x"}\n\n']),
+        Reply(steps=[b"event: message_start\ndata: " + b"[" * 100_000 + b"\n\n"]),
         Reply(),
     ],
 )
@@ -247,6 +279,11 @@ async def test_rubbish_is_told_as_rubbish(dialect: Dialect, rubbish: Reply) -> N
 async def test_a_broken_frame_of_bedrock_is_told_as_rubbish(rubbish: bytes) -> None:
     error = await failure(BEDROCK, Reply(content_type=BEDROCK.content_type, steps=[rubbish or 0.0]))
     assert type(error) is LLMResponseError
+
+
+async def test_an_answer_that_cannot_be_unpacked_is_told(dialect: Dialect) -> None:
+    broken = Reply(headers=[("Content-Encoding", "gzip")], steps=[b"not gzip at all"])
+    assert type(await failure(dialect, broken)) is LLMUnavailableError
 
 
 async def test_text_that_is_none_is_told_as_rubbish(dialect: Dialect) -> None:

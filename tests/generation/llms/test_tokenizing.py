@@ -40,6 +40,21 @@ async def test_what_was_counted_is_not_asked_again() -> None:
     assert [body["prompt"] for body in seen.bodies] == ["Hello", "you"]
 
 
+async def test_what_another_question_pushes_out_meanwhile_is_still_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("generation.llms.tokenizing._KEPT", 2)
+    async with llm_server(counts(3), counts(4, 0.3), counts(5)) as seen:
+        llm = llm_at(seen, OPENAI)
+        assert await llm.count_tokens(["known"]) == [3]
+        seen.asked.clear()
+        slow = asyncio.create_task(llm.count_tokens(["known", "slow"]))
+        await seen.asked.wait()
+        assert await llm.count_tokens(["one", "two"]) == [5, 5]
+        assert await slow == [3, 4]
+        await llm.close()
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -47,6 +62,7 @@ async def test_what_was_counted_is_not_asked_again() -> None:
         problem(500, "boom"),
         Reply(content_type="text/html", steps=[b"<html></html>"]),
         Reply(content_type="application/json", steps=[b"[]"]),
+        Reply(content_type="application/json", steps=[b"[" * 100_000]),
         Reply(content_type="application/json", steps=[b'{"tokens": "many"}']),
         Reply(steps=["die"]),
     ],
