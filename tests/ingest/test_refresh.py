@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -673,3 +676,47 @@ def test_the_sum_of_reports_counts_everything() -> None:
     total = add_up([one, one])
     assert (total.added, total.updated, total.removed, total.unchanged) == (2, 4, 6, 8)
     assert (total.chunks, total.seconds, len(total.skipped), total.failed) == (10, 1.0, 2, [])
+
+
+@pytest.mark.parametrize("year", [2400, 1600])
+async def test_a_file_whose_time_no_database_can_hold_is_taken_in_like_others(
+    library: Library, year: int
+) -> None:
+    library.write({"a.txt": "one", "odd.txt": "from another age", "broken.txt": DAMAGED})
+    seconds = int((datetime(year, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    for name in ("odd.txt", "broken.txt"):
+        os.utime(library.root / name, ns=(seconds * 10**9, seconds * 10**9))
+    report = await library.refresh()
+    assert (report.added, [failed.path for failed in report.failed]) == (2, ["broken.txt"])
+    assert outcome(await library.refresh())["unchanged"] == 2
+
+
+async def test_a_reason_that_quotes_what_no_database_takes_is_one_file_s_failure(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.epub": book_without(chapter="gone%00%ED%A0%80.xhtml")})
+    report = await library.refresh()
+    assert (report.added, [failed.path for failed in report.failed]) == (1, ["b.epub"])
+    [failure] = await list_failures(database)
+    assert "gone\ufffd" in failure.error
+    state = await find_source(database, library.record.id)
+    assert state.last_report == report.as_json()
+
+
+def book_without(*, chapter: str) -> bytes:
+    """An EPUB whose one chapter is missing."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+            '<rootfile full-path="book.opf"/></rootfiles></container>',
+        )
+        archive.writestr(
+            "book.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf"><manifest>'
+            f'<item id="a" href="{chapter}" media-type="application/xhtml+xml"/>'
+            '</manifest><spine><itemref idref="a"/></spine></package>',
+        )
+    return content.getvalue()
