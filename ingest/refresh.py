@@ -176,6 +176,7 @@ class _Run:
         ledger.progress.planned(files=len(work))
         await self.engine.index_all(work, ledger.settle)
         await wait_out(self._grant)
+        await wait_out(self._exchange_metadata)
         await ledger.close(below=self.below)
         await wait_out(
             lambda: keep_up(pipeline.database, pipeline.store, pipeline.index, self.policy.segments)
@@ -206,10 +207,10 @@ class _Run:
     async def _exchange_metadata(self) -> None:
         """Give the source's documents its metadata, a batch at a time, so that none is held for long."""
         database = self.pipeline.database
-        others = await documents_with_other_metadata(database, self.record)
+        others = await documents_with_other_metadata(database, self.record.id)
         for start in range(0, len(others), _DOCUMENTS_A_STATEMENT):
             batch = others[start : start + _DOCUMENTS_A_STATEMENT]
-            await set_metadata(database, batch, self.record.metadata)
+            await set_metadata(database, batch)
 
     async def _follow(self, moves: Sequence[Move]) -> list[Work]:
         """Give renamed documents their new paths; returns what is left to do for them."""

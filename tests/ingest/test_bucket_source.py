@@ -206,6 +206,7 @@ def test_what_is_told_of_a_key_that_is_not_printed_can_be_kept(buckets: Buckets)
 
 @pytest.mark.parametrize("size", ["9" * 19, "9" * 5000])
 def test_a_size_that_nothing_has_is_none(buckets: Buckets, size: str) -> None:
-    buckets.body = f"<ListBucketResult><Contents><Key>a.txt</Key><Size>{size}</Size></Contents></ListBucketResult>".encode()
+    entry = f"<Contents><Key>a.txt</Key><Size>{size}</Size></Contents>"
+    buckets.body = f"<ListBucketResult>{entry}</ListBucketResult>".encode()
     with pytest.raises(SourceUnavailableError, match="an object without a key or a size"):
         open_bucket(buckets).discover()

@@ -691,6 +691,59 @@ async def test_a_file_whose_time_no_database_can_hold_is_taken_in_like_others(
     assert outcome(await library.refresh())["unchanged"] == 2
 
 
+async def test_readers_that_are_taken_away_during_a_run_stay_away_when_it_ends(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"b.txt": "two more", "c.txt": "three"})
+    long_run = await open_library(database, library.root)
+
+    async def close_to_all_but_one_group() -> None:
+        long_run.embedder.before = None
+        await (await open_library(database, library.root, readers=["group:hr"])).refresh()
+
+    long_run.embedder.before = close_to_all_but_one_group
+    await long_run.refresh(in_flight=1)
+    assert {document.readers for document in (await indexed(database)).values()} == {("group:hr",)}
+
+
+async def test_readers_that_are_added_during_a_run_get_nothing_that_it_read_before(
+    library: Library, database: Database
+) -> None:
+    """The file is mended, and only then opened to all: what a run has taken from it by then is for nobody new."""
+    library.write({"a.txt": "one", "b.txt": "two"})
+    before = await open_library(database, library.root, readers=["group:hr"])
+    await before.refresh()
+    before.write({"b.txt": "two with a salary"})
+
+    async def open_to_all() -> None:
+        before.write({"b.txt": "two without"})
+        await database.execute("UPDATE sources SET readers = '{public}'")
+
+    before.embedder.before = open_to_all
+    await before.refresh(in_flight=1)
+    assert await texts_for(database, "public") == set()
+    await (await open_library(database, library.root)).refresh()
+    assert await texts_for(database, "public") == {"a.txt: one", "b.txt: two without"}
+
+
+async def test_what_is_said_of_a_source_during_a_run_holds_when_it_ends(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"b.txt": "two more", "c.txt": "three"})
+
+    async def say_something_else() -> None:
+        await database.execute('UPDATE sources SET metadata = \'{"team": "legal"}\'')
+
+    library.embedder.before = say_something_else
+    await library.refresh(in_flight=1)
+    rows = await database.fetch_all("SELECT metadata FROM documents")
+    assert [row["metadata"] for row in rows] == [{"team": "legal"}] * 3
+
+
 async def test_a_reason_that_quotes_what_no_database_takes_is_one_file_s_failure(
     library: Library, database: Database
 ) -> None:
