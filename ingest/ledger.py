@@ -76,8 +76,9 @@ class Ledger:
             case NoTextError() as error:
                 fate = await self._skip(found, known, error)
             case FootnoteError() as error:
-                fate = await self._fail(found, error)
-                if known is not None and isinstance(error, _LASTING):
+                fate = "failed"
+                failure = await self._fail(found, error)
+                if known is not None and isinstance(error, _LASTING) and not failure.retryable:
                     # Its content cannot be read, and what was indexed of it is no longer there.
                     await self.remove(known)
         self._count(fate, chunks, known)
@@ -136,7 +137,7 @@ class Ledger:
             await self.remove(known)
         return "skipped"
 
-    async def _fail(self, found: FoundFile, error: FootnoteError) -> Fate:
+    async def _fail(self, found: FoundFile, error: FootnoteError) -> KnownFailure:
         """Report a file that could not be ingested, and remember it."""
         failure = await self._remember(
             found.path,
@@ -148,7 +149,7 @@ class Ledger:
             give_up_after=TRIES_WHEN_STOPPED if isinstance(error, ParserStoppedError) else None,
         )
         self.report.failed.append(Failed(path=found.path, error=failure.error, retryable=failure.retryable))
-        return "failed"
+        return failure
 
     async def _remember(
         self,

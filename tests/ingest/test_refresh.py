@@ -20,8 +20,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from ingest.catalog import KnownDocument, find_source
-from ingest.errors import ParsersUnavailableError, SourceUnavailableError
-from ingest.failures import list_failures
+from ingest.errors import ParserStoppedError, ParsersUnavailableError, SourceUnavailableError
+from ingest.failures import TRIES_WHEN_STOPPED, list_failures
+from ingest.parsers import ParsedDocument
 from ingest.patience import Patience
 from ingest.plan import plan_refresh
 from ingest.refresh import RefreshPolicy, refresh_source
@@ -31,7 +32,16 @@ from retrieval.database import Database
 from retrieval.documents import find_document, find_revision
 from retrieval.errors import DatabaseUnavailableError, ModelUnavailableError, NotFoundError
 from retrieval.records import Scope
-from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, UNLUCKY, Library, Told, indexed, open_library
+from tests.ingest.fakes import (
+    DAMAGED,
+    MAX_FILE_BYTES,
+    UNLUCKY,
+    InlineParser,
+    Library,
+    Told,
+    indexed,
+    open_library,
+)
 
 PATHS = ["a.txt", "b.md", "x.bin", "d/a.txt", "d/e/a.txt", "d/e/x.bin", "d/ea.txt", "de/a.txt", "f/a.txt"]
 FOLDERS = ["d", "d/e", "de", "f"]
@@ -311,6 +321,26 @@ async def test_a_damaged_file_fails_alone_and_its_old_content_goes(
     failures = {failure.path: failure for failure in await list_failures(database)}
     assert failures["3.txt"].error == "is damaged"
     assert (failures["3.txt"].retryable, failures["3.txt"].attempts) == (False, 1)
+
+
+async def test_a_file_whose_parser_is_stopped_keeps_its_old_content_until_it_is_given_up(
+    library: Library, database: Database
+) -> None:
+    class Stopped(InlineParser):
+        async def parse(self, content: bytes, *, file_name: str) -> ParsedDocument:
+            raise ParserStoppedError(f"{file_name} was given up: parsing it took longer than 120 seconds")
+
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    library.write({"a.txt": "one more"})
+    library.pipeline = replace(library.pipeline, parser=Stopped())
+    for _ in range(TRIES_WHEN_STOPPED - 1):
+        report = await library.refresh()
+        assert (report.removed, [failed.retryable for failed in report.failed]) == (0, [True])
+        assert (await indexed(database))["a.txt"].text == "one"
+    report = await library.refresh()
+    assert (report.removed, [failed.retryable for failed in report.failed]) == (1, [False])
+    assert await indexed(database) == {}
 
 
 async def test_a_file_that_outgrows_the_limit_loses_its_old_content(library: Library) -> None:
