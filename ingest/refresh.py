@@ -6,7 +6,6 @@ list what is there → compare with what is known → take out what is gone → 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from ingest.moves import find_moves, move_documents
 from ingest.patience import OUTAGES, Patience
 from ingest.pipeline import Pipeline
 from ingest.plan import Move, Recipe, RefreshPlan, WhyNot, plan_refresh
+from ingest.reading import in_thread
 from ingest.reports import Progress, RefreshReport
 from ingest.sources import Source
 from ingest.vanishing import check_mounted, check_removals
@@ -77,10 +77,10 @@ async def plan_source(
     # never gone.
     known = {**(adopted or {}), **await known_documents(database, record.id)}
     failures = {} if retry_failed else await known_failures(database, record.id)
-    listing = await asyncio.to_thread(source.discover, below=below)
+    listing = await in_thread(source.discover, below=below)
     await check_mounted(database, record, listing, known=len(known))
     plan = plan_refresh(listing, known, recipe=recipe, why_not=why_not, failures=failures, below=below)
-    plan = await asyncio.to_thread(find_moves, source, plan, max_bytes=max_file_bytes)
+    plan = await find_moves(source, plan, max_bytes=max_file_bytes)
     check_removals(record, listing, plan, known=len(known))
     return plan
 
