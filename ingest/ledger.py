@@ -12,7 +12,7 @@ from ingest.catalog import KnownDocument, SourceRecord
 from ingest.engines import Done
 from ingest.errors import FileTooLargeError, NoTextError, ParseError, ParserStoppedError
 from ingest.failures import TRIES_WHEN_STOPPED, KnownFailure, keep_failures, record_failure
-from ingest.parsers.text import clean
+from ingest.parsers.text import plainly
 from ingest.patience import Patience
 from ingest.pipeline import Indexed, Pipeline
 from ingest.plan import RefreshPlan
@@ -185,5 +185,5 @@ _LASTING = (ParseError, FileTooLargeError, ContentRejectedError)
 
 def _reason(found: FoundFile, error: FootnoteError) -> str:
     """What an error says, without the file's name, which stands beside the reason wherever it is shown. It may quote
-    the file, in which there may be what Postgres does not take."""
-    return clean(str(error)).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
+    the file, in which there may be what Postgres does not take, or what a terminal obeys."""
+    return plainly(str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": "))

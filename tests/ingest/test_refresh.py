@@ -777,11 +777,12 @@ async def test_what_is_said_of_a_source_during_a_run_holds_when_it_ends(
 async def test_a_reason_that_quotes_what_no_database_takes_is_one_file_s_failure(
     library: Library, database: Database
 ) -> None:
-    library.write({"a.txt": "one", "b.epub": book_without(chapter="gone%00%ED%A0%80.xhtml")})
+    library.write({"a.txt": "one", "b.epub": book_without(chapter="gone%00%1B[2J%0A.xhtml")})
     report = await library.refresh()
     assert (report.added, [failed.path for failed in report.failed]) == (1, ["b.epub"])
     [failure] = await list_failures(database)
-    assert "gone\ufffd" in failure.error
+    assert "(gone\\x00" in failure.error
+    assert failure.error.isprintable()
     state = await find_source(database, library.record.id)
     assert state.last_report == report.as_json()
 
