@@ -18,7 +18,7 @@ from ingest.pipeline import Indexed, Pipeline
 from ingest.plan import RefreshPlan
 from ingest.reports import Failed, Fate, Progress, RefreshReport
 from ingest.sources import FoundFile, Skipped
-from retrieval.errors import ContentRejectedError, FootnoteError
+from retrieval.errors import ContentRejectedError, FootnoteError, ModelStoppedError
 from retrieval.removing import remove_document
 from retrieval.segments import SegmentPolicy, merge_segments
 
@@ -146,7 +146,7 @@ class Ledger:
             found=found,
             # Which limits a file met is not part of its recipe: one that was too large is looked at again.
             by_recipe=not isinstance(error, FileTooLargeError),
-            give_up_after=TRIES_WHEN_STOPPED if isinstance(error, ParserStoppedError) else None,
+            give_up_after=TRIES_WHEN_STOPPED if isinstance(error, _STOPPED) else None,
         )
         self.report.failed.append(Failed(path=found.path, error=failure.error, retryable=failure.retryable))
         return failure
@@ -181,6 +181,8 @@ class Ledger:
 
 _LASTING = (ParseError, FileTooLargeError, ContentRejectedError)
 """Errors of a file's content, which is no longer what was indexed."""
+_STOPPED = (ParserStoppedError, ModelStoppedError)
+"""Errors of which the file may be the reason, or the machine."""
 
 
 def _reason(found: FoundFile, error: FootnoteError) -> str:

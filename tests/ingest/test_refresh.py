@@ -30,7 +30,12 @@ from ingest.reports import RefreshReport, add_up
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
 from retrieval.database import Database
 from retrieval.documents import find_document, find_revision
-from retrieval.errors import DatabaseUnavailableError, ModelUnavailableError, NotFoundError
+from retrieval.errors import (
+    DatabaseUnavailableError,
+    ModelStoppedError,
+    ModelUnavailableError,
+    NotFoundError,
+)
 from retrieval.records import Scope
 from tests.ingest.fakes import (
     DAMAGED,
@@ -375,6 +380,22 @@ async def test_a_model_that_fails_keeps_the_old_content(library: Library) -> Non
         "failed": {"a.txt": "the model words failed on this text"},
     }
     assert await texts(library) == {"a.txt": "one", "b.txt": "two more"}
+
+
+async def test_a_file_over_which_a_model_s_process_ends_is_tried_again_until_it_is_given_up(
+    library: Library,
+) -> None:
+    async def end() -> None:
+        raise ModelStoppedError("the process with the model on cuda:0 ended before it had answered (Killed)")
+
+    library.write({"a.txt": "one"})
+    library.embedder.before = end
+    for tried in range(1, TRIES_WHEN_STOPPED + 1):
+        [failed] = (await library.refresh()).failed
+        assert failed.retryable == (tried < TRIES_WHEN_STOPPED)
+    library.embedder.before = None
+    assert outcome(await library.refresh()).keys() == {"failed"}
+    assert outcome(await library.refresh(retry_failed=True)) == {"added": 1}
 
 
 async def test_failures_are_remembered_until_the_file_is_mended_or_gone(
