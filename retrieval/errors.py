@@ -16,7 +16,7 @@
     ├── StoreUnavailableError      the vector store cannot be reached or refuses (retryable)
     ├── ContentRejectedError       the database does not take a document's content, whatever is done
     └── ModelError                 an embedder or reranker failed while running
-        ├── ModelStoppedError      a model's process ended over a call (retryable: the machine may be the reason)
+        ├── ModelStoppedError      a model's process ended over a call, or had no memory (retryable)
         └── ModelUnavailableError  a model's server is away, too busy, or not what it should be (retryable)
 
 `ingest.errors` and `generation.errors` derive from the same root.
@@ -113,7 +113,8 @@ class ModelError(FootnoteError):
 
 
 class ModelStoppedError(ModelError):
-    """A model's process ended over a call: the text may be the reason, or the machine. The same call may succeed."""
+    """A model's process ended over a call, or its device had no memory left: the text may be the reason, or the
+    machine. The same call may succeed later."""
 
     retryable = True
 
