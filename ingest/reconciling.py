@@ -12,7 +12,8 @@ from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavaila
 from ingest.failures import KnownFailure, known_failures
 from ingest.plan import Recipe, RefreshPlan, plan_refresh
 from ingest.reading import in_thread
-from ingest.sources import FoundFile, Listing, Source
+from ingest.sources import FoundFile, Source
+from ingest.vanishing import looks_unmounted
 from retrieval.database import Database, query
 from retrieval.reconciling import EXAMPLES, Finding
 from retrieval.records import Collection
@@ -54,9 +55,10 @@ async def check_files(
         listing = await in_thread(source.discover)
     except SourceUnavailableError as exc:
         return _unavailable(collection, str(exc))
-    if _looks_unmounted(record, listing) and before:
+    if looks_unmounted(record, listing, known=before.keys()):
         return _unavailable(
-            collection, f"'{record.location}' is empty; it looks like an absent mount's mount point"
+            collection,
+            f"'{record.location}' has none of its documents; it looks like an absent mount's mount point",
         )
     known = await known_documents(database, record.id)
     failures = _lasting(await known_failures(database, record.id), recipe)
@@ -118,10 +120,6 @@ def _finding(kind: str, collection: str, places: list[str]) -> Finding:
 
 def _unavailable(collection: str, reason: str) -> FileState:
     return FileState(findings=(_finding("source_unavailable", collection, [reason]),))
-
-
-def _looks_unmounted(record: SourceRecord, listing: Listing) -> bool:
-    return listing.is_bare and None is not listing.device != record.device is not None
 
 
 def _lasting(failures: Mapping[str, KnownFailure], recipe: Recipe) -> dict[str, KnownFailure]:

@@ -78,7 +78,7 @@ async def plan_source(
     known = {**(adopted or {}), **await known_documents(database, record.id)}
     failures = {} if retry_failed else await known_failures(database, record.id)
     listing = await in_thread(source.discover, below=below)
-    await check_mounted(database, record, listing, known=len(known))
+    await check_mounted(database, record, listing, known=known.keys())
     plan = plan_refresh(listing, known, recipe=recipe, why_not=why_not, failures=failures, below=below)
     plan = await find_moves(source, plan, max_bytes=max_file_bytes)
     check_removals(record, listing, plan, known=len(known))

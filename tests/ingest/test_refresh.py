@@ -699,6 +699,29 @@ async def test_an_empty_folder_on_another_file_system_is_a_mount_that_is_away(
     assert outcome(await library.refresh()) == {"removed": 1}
 
 
+@pytest.mark.parametrize("below_the_mount", [".keep", "NOT MOUNTED.txt"])
+async def test_a_mount_point_that_says_so_itself_is_a_mount_that_is_away(
+    library: Library, database: Database, below_the_mount: str
+) -> None:
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    (library.root / "a.txt").unlink()
+    library.write({below_the_mount: "the disk is away"})
+    there = (await find_source(database, library.record.id)).source
+    library.record = replace(there, device=-1)
+    with pytest.raises(SourceUnavailableError, match=r"has none of its 1 documents.*mount"):
+        await library.refresh()
+    assert (await texts(library)).keys() == {"a.txt"}
+
+
+async def test_a_folder_that_moves_to_another_disk_with_its_files_goes_on(library: Library) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    (library.root / "a.txt").unlink()
+    library.record = replace(library.record, device=-1)
+    assert outcome(await library.refresh()) == {"removed": 1, "unchanged": 1}
+
+
 async def test_a_run_that_is_cancelled_is_completed_by_the_next(library: Library) -> None:
     library.write({f"{n:02}.txt": f"text number {n}" for n in range(20)})
 
