@@ -220,48 +220,45 @@ async def touch_document(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherReaders:
     """A document whose readers are not those that it should have. `own`: what was said of it alone, None for nothing;
-    `wanted`: that, or else what its source says."""
+    `source`: what its source says by now."""
 
     id: UUID
     readers: tuple[str, ...]
     own: tuple[str, ...] | None
-    wanted: tuple[str, ...]
+    source: tuple[str, ...]
     is_removed: bool
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What was said of it alone, or else what its source says."""
+        return self.source if self.own is None else self.own
 
-async def documents_with_other_readers(database: Database, source: SourceRecord) -> list[OtherReaders]:
+
+async def documents_with_other_readers(database: Database, source_id: UUID) -> list[OtherReaders]:
     """The documents of a source whose readers are neither their own nor the source's, removed ones too."""
-    rows = await database.fetch_all(
-        query("catalog.documents_with_other_readers"),
-        {"source_id": source.id, "readers": list(source.readers)},
-    )
+    rows = await database.fetch_all(query("catalog.documents_with_other_readers"), {"source_id": source_id})
     return [
         OtherReaders(
             id=row["id"],
             readers=tuple(row["readers"]),
             own=None if row["own_readers"] is None else tuple(row["own_readers"]),
-            wanted=tuple(row["wanted"]),
+            source=tuple(row["source_readers"]),
             is_removed=row["is_removed"],
         )
         for row in rows
     ]
 
 
-async def documents_with_other_metadata(database: Database, source: SourceRecord) -> list[UUID]:
+async def documents_with_other_metadata(database: Database, source_id: UUID) -> list[UUID]:
     """The documents of a source whose metadata are neither their own nor the source's."""
-    rows = await database.fetch_all(
-        query("catalog.documents_with_other_metadata"),
-        {"source_id": source.id, "metadata": Jsonb(dict(source.metadata))},
-    )
+    rows = await database.fetch_all(query("catalog.documents_with_other_metadata"), {"source_id": source_id})
     return [row["id"] for row in rows]
 
 
-async def set_metadata(database: Database, document_ids: Sequence[UUID], metadata: Mapping[str, str]) -> None:
-    """Say of documents what searches are narrowed down by; neither texts nor vectors are touched."""
-    await database.execute(
-        query("catalog.set_metadata"),
-        {"document_ids": list(document_ids), "metadata": Jsonb(dict(metadata))},
-    )
+async def set_metadata(database: Database, document_ids: Sequence[UUID]) -> None:
+    """Say of documents what their source says, for searches to be narrowed down by; neither texts nor vectors are
+    touched."""
+    await database.execute(query("catalog.set_metadata"), {"document_ids": list(document_ids)})
 
 
 async def note_device(database: Database, source_id: UUID, device: int) -> None:

@@ -12,8 +12,8 @@ from ingest.sources import FoundFile
 from retrieval.database import Database, query
 
 TRIES_WHEN_STOPPED = 3
-"""How often a file is tried whose parser had to be stopped: a machine that was busy or short of memory may have been
-the reason, or the file."""
+"""How often a file is tried whose parser had to be stopped, or over which a model's process ended: a machine that was
+busy or short of memory may have been the reason, or the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,12 @@ async def grant(
     """Give a source's documents their readers, one after the other: those that were said of one alone, else its.
 
     `outdated`: documents whose files are not, or may not be, as the index has them. They, and those that were removed,
-    lose readers and gain none.
+    lose readers and gain none. So do all for which the source has other readers by now than `source`, with which the
+    run began: what they say was read before that.
     """
-    for document in await documents_with_other_readers(database, source):
-        is_behind = document.is_removed or document.id in outdated
+    for document in await documents_with_other_readers(database, source.id):
+        was_said_since = document.own is None and document.source != source.readers
+        is_behind = document.is_removed or document.id in outdated or was_said_since
         readers = interim_readers(document.readers, document.wanted) if is_behind else document.wanted
         if set(readers) != set(document.readers) or not is_behind:
             await grant_readers(database, store, index, document.id, readers, own=document.own)

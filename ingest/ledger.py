@@ -12,12 +12,13 @@ from ingest.catalog import KnownDocument, SourceRecord
 from ingest.engines import Done
 from ingest.errors import FileTooLargeError, NoTextError, ParseError, ParserStoppedError
 from ingest.failures import TRIES_WHEN_STOPPED, KnownFailure, keep_failures, record_failure
+from ingest.parsers.text import plainly
 from ingest.patience import Patience
 from ingest.pipeline import Indexed, Pipeline
 from ingest.plan import RefreshPlan
 from ingest.reports import Failed, Fate, Progress, RefreshReport
 from ingest.sources import FoundFile, Skipped
-from retrieval.errors import ContentRejectedError, FootnoteError
+from retrieval.errors import ContentRejectedError, FootnoteError, ModelStoppedError
 from retrieval.removing import remove_document
 from retrieval.segments import SegmentPolicy, merge_segments
 
@@ -75,8 +76,9 @@ class Ledger:
             case NoTextError() as error:
                 fate = await self._skip(found, known, error)
             case FootnoteError() as error:
-                fate = await self._fail(found, error)
-                if known is not None and isinstance(error, _LASTING):
+                fate = "failed"
+                failure = await self._fail(found, error)
+                if known is not None and isinstance(error, _LASTING) and not failure.retryable:
                     # Its content cannot be read, and what was indexed of it is no longer there.
                     await self.remove(known)
         self._count(fate, chunks, known)
@@ -135,7 +137,7 @@ class Ledger:
             await self.remove(known)
         return "skipped"
 
-    async def _fail(self, found: FoundFile, error: FootnoteError) -> Fate:
+    async def _fail(self, found: FoundFile, error: FootnoteError) -> KnownFailure:
         """Report a file that could not be ingested, and remember it."""
         failure = await self._remember(
             found.path,
@@ -144,10 +146,10 @@ class Ledger:
             found=found,
             # Which limits a file met is not part of its recipe: one that was too large is looked at again.
             by_recipe=not isinstance(error, FileTooLargeError),
-            give_up_after=TRIES_WHEN_STOPPED if isinstance(error, ParserStoppedError) else None,
+            give_up_after=TRIES_WHEN_STOPPED if isinstance(error, _STOPPED) else None,
         )
         self.report.failed.append(Failed(path=found.path, error=failure.error, retryable=failure.retryable))
-        return "failed"
+        return failure
 
     async def _remember(
         self,
@@ -179,8 +181,11 @@ class Ledger:
 
 _LASTING = (ParseError, FileTooLargeError, ContentRejectedError)
 """Errors of a file's content, which is no longer what was indexed."""
+_STOPPED = (ParserStoppedError, ModelStoppedError)
+"""Errors of which the file may be the reason, or the machine."""
 
 
 def _reason(found: FoundFile, error: FootnoteError) -> str:
-    """What an error says, without the file's name, which stands beside the reason wherever it is shown."""
-    return str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": ")
+    """What an error says, without the file's name, which stands beside the reason wherever it is shown. It may quote
+    the file, in which there may be what Postgres does not take, or what a terminal obeys."""
+    return plainly(str(error).removeprefix(PurePosixPath(found.path).name).lstrip(": "))

@@ -13,20 +13,25 @@ import psycopg
 from ingest.catalog import SourceRecord
 from ingest.errors import FileTooLargeError, FileUnreadableError
 from ingest.plan import Move, RefreshPlan, match_moves, possible_moves
-from ingest.sources import Source
+from ingest.reading import in_thread
+from ingest.sources import FoundFile, Source
 from ingest.titles import shorten_title, title_from_path
 from retrieval.database import Connection, Database, query
 
 
-def find_moves(source: Source, plan: RefreshPlan, *, max_bytes: int) -> RefreshPlan:
-    """The plan with renamed files told from new ones by their content. Reads files: to be run in a thread."""
+async def find_moves(source: Source, plan: RefreshPlan, *, max_bytes: int) -> RefreshPlan:
+    """The plan with renamed files told from new ones by their content."""
     hashes: dict[str, bytes] = {}
     for found in possible_moves(plan):
         try:
-            hashes[found.path] = hashlib.sha256(source.fetch(found, max_bytes=max_bytes)).digest()
+            hashes[found.path] = await in_thread(_content_hash, source, found, max_bytes)
         except (FileUnreadableError, FileTooLargeError):
             continue  # it is tried again, and its failure reported, when it is its turn
     return match_moves(plan, hashes)
+
+
+def _content_hash(source: Source, found: FoundFile, max_bytes: int) -> bytes:
+    return hashlib.sha256(source.fetch(found, max_bytes=max_bytes)).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

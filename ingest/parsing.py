@@ -14,6 +14,7 @@ from ingest.errors import ParseError, ParserStoppedError, ParsersUnavailableErro
 from ingest.parser_worker import Parse, WorkerOrders, parse_file
 from ingest.parsers import ParsedDocument, ParserPolicy
 from ingest.parsers.page_pictures import PageOrder, Picture
+from ingest.parsers.text import plainly
 from ingest.spawning import Scratch, WorkerEndedError, WorkerProcess
 from ingest.worker_messages import (
     BrokenMessageError,
@@ -113,7 +114,7 @@ class ParserPool:
             facts, data = await self._ask_somewhere(content, want_document(file_name))
             parsed = await _understood(decode_document, facts, data, file_name)
         for note in parsed.notes:
-            logger.warning("%s", note if file_name in note else f"{file_name}: {note}")
+            logger.warning("%s", plainly(note if file_name in note else f"{file_name}: {note}"))
         return parsed
 
     async def draw(self, content: bytes, order: PageOrder, *, file_name: str) -> Picture:
@@ -191,7 +192,7 @@ class ParserPool:
         if failure == "MemoryError":
             raise self._too_much_memory(file_name)
         # What no parser is known to raise: one file's failure, and a bug to be seen.
-        logger.error("the parser failed on %s: %s", file_name, failure)
+        logger.error("the parser failed on %s: %s", plainly(file_name), plainly(str(failure)))
         logger.debug("where the parser failed:\n%s", facts.get("trace"))
         raise ParseError(f"{file_name}: the parser failed on it ({failure})")
 
@@ -294,5 +295,5 @@ async def _understood(
 
 
 def _senseless(file_name: str, exc: BrokenMessageError) -> ParseError:
-    logger.error("the parser's answer on %s was %s", file_name, exc)
+    logger.error("the parser's answer on %s was %s", plainly(file_name), exc)
     return ParseError(f"{file_name}: the parser's answer makes no sense ({exc})")

@@ -12,7 +12,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_after_delay,
     wait_random_exponential,
 )
 
@@ -48,7 +47,7 @@ class Patience:
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(OUTAGES),
-            stop=stop_after_delay(self.total_s),
+            stop=_longer_than(self.total_s),
             wait=wait_random_exponential(multiplier=self.first_s, max=self.longest_s),
             sleep=self.sleep,
             before_sleep=_tell,
@@ -59,6 +58,19 @@ class Patience:
             return await call()
 
         return await retrying(attempt)
+
+
+def _longer_than(total_s: float) -> Callable[[RetryCallState], bool]:
+    """Whether so much time has passed since the first failure; what the call did before that may have taken longer."""
+    began: float | None = None
+
+    def is_over(state: RetryCallState) -> bool:
+        nonlocal began
+        assert state.outcome_timestamp is not None, "a call that is tried again has failed"
+        began = state.outcome_timestamp if began is None else began
+        return state.outcome_timestamp - began >= total_s
+
+    return is_over
 
 
 def _tell(state: RetryCallState) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,9 @@ from ingest.catalog import KnownDocument, SourceRecord, known_documents
 from ingest.errors import FileTooLargeError, FileUnreadableError, SourceUnavailableError
 from ingest.failures import KnownFailure, known_failures
 from ingest.plan import Recipe, RefreshPlan, plan_refresh
-from ingest.sources import FoundFile, Listing, Source
+from ingest.reading import in_thread
+from ingest.sources import FoundFile, Source
+from ingest.vanishing import looks_unmounted
 from retrieval.database import Database, query
 from retrieval.reconciling import EXAMPLES, Finding
 from retrieval.records import Collection
@@ -51,23 +52,24 @@ async def check_files(
     # What is known is read before and after the files are listed: what another run does in between is no finding.
     before = await known_documents(database, record.id)
     try:
-        listing = await asyncio.to_thread(source.discover)
+        listing = await in_thread(source.discover)
     except SourceUnavailableError as exc:
         return _unavailable(collection, str(exc))
-    if _looks_unmounted(record, listing) and before:
+    if looks_unmounted(record, listing, known=before.keys()):
         return _unavailable(
-            collection, f"'{record.location}' is empty; it looks like an absent mount's mount point"
+            collection,
+            f"'{record.location}' has none of its documents; it looks like an absent mount's mount point",
         )
     known = await known_documents(database, record.id)
     failures = _lasting(await known_failures(database, record.id), recipe)
     plan = plan_refresh(listing, known, recipe=recipe, failures=failures)
     there = {found.path: found for found in listing.files}
     changed, failed = _sort_changed(plan, before, failures, recipe)
-    changed = await asyncio.to_thread(_differing, source, changed, recipe, max_file_bytes)
+    changed = await _differing(source, changed, recipe, max_file_bytes)
     disguised = []
     if deep:
         unchanged = [(there[document.path], document) for document in plan.unchanged]
-        disguised = await asyncio.to_thread(_differing, source, unchanged, recipe, max_file_bytes)
+        disguised = await _differing(source, unchanged, recipe, max_file_bytes)
     lists = {
         "file_new": [found.path for found in plan.added if found.path not in before],
         "file_changed": [document.path for _, document in (*changed, *disguised)],
@@ -120,10 +122,6 @@ def _unavailable(collection: str, reason: str) -> FileState:
     return FileState(findings=(_finding("source_unavailable", collection, [reason]),))
 
 
-def _looks_unmounted(record: SourceRecord, listing: Listing) -> bool:
-    return listing.is_bare and None is not listing.device != record.device is not None
-
-
 def _lasting(failures: Mapping[str, KnownFailure], recipe: Recipe) -> dict[str, KnownFailure]:
     """The same failures, none of them due to be tried again as long as the file is the same: whether it may pass or
     not, there is a reason. A failure for which the way of reading did not matter has no recipe, and counts for any."""
@@ -151,7 +149,7 @@ def _sort_changed(
     return changed, failed
 
 
-def _differing(
+async def _differing(
     source: Source,
     pairs: Iterable[tuple[FoundFile, KnownDocument]],
     recipe: Recipe,
@@ -162,7 +160,7 @@ def _differing(
     for found, document in pairs:
         if document.recipe == recipe(found.path):
             try:
-                content = source.fetch(found, max_bytes=max_bytes)
+                content = await in_thread(source.fetch, found, max_bytes=max_bytes)
             except (FileUnreadableError, FileTooLargeError):
                 content = b""
             if hashlib.sha256(content).digest() == document.content_hash:

@@ -6,7 +6,6 @@ list what is there → compare with what is known → take out what is gone → 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from ingest.moves import find_moves, move_documents
 from ingest.patience import OUTAGES, Patience
 from ingest.pipeline import Pipeline
 from ingest.plan import Move, Recipe, RefreshPlan, WhyNot, plan_refresh
+from ingest.reading import in_thread
 from ingest.reports import Progress, RefreshReport
 from ingest.sources import Source
 from ingest.vanishing import check_mounted, check_removals
@@ -77,10 +77,10 @@ async def plan_source(
     # never gone.
     known = {**(adopted or {}), **await known_documents(database, record.id)}
     failures = {} if retry_failed else await known_failures(database, record.id)
-    listing = await asyncio.to_thread(source.discover, below=below)
-    await check_mounted(database, record, listing, known=len(known))
+    listing = await in_thread(source.discover, below=below)
+    await check_mounted(database, record, listing, known=known.keys())
     plan = plan_refresh(listing, known, recipe=recipe, why_not=why_not, failures=failures, below=below)
-    plan = await asyncio.to_thread(find_moves, source, plan, max_bytes=max_file_bytes)
+    plan = await find_moves(source, plan, max_bytes=max_file_bytes)
     check_removals(record, listing, plan, known=len(known))
     return plan
 
@@ -176,6 +176,7 @@ class _Run:
         ledger.progress.planned(files=len(work))
         await self.engine.index_all(work, ledger.settle)
         await wait_out(self._grant)
+        await wait_out(self._exchange_metadata)
         await ledger.close(below=self.below)
         await wait_out(
             lambda: keep_up(pipeline.database, pipeline.store, pipeline.index, self.policy.segments)
@@ -206,10 +207,10 @@ class _Run:
     async def _exchange_metadata(self) -> None:
         """Give the source's documents its metadata, a batch at a time, so that none is held for long."""
         database = self.pipeline.database
-        others = await documents_with_other_metadata(database, self.record)
+        others = await documents_with_other_metadata(database, self.record.id)
         for start in range(0, len(others), _DOCUMENTS_A_STATEMENT):
             batch = others[start : start + _DOCUMENTS_A_STATEMENT]
-            await set_metadata(database, batch, self.record.metadata)
+            await set_metadata(database, batch)
 
     async def _follow(self, moves: Sequence[Move]) -> list[Work]:
         """Give renamed documents their new paths; returns what is left to do for them."""

@@ -9,7 +9,6 @@ What publishes is `retrieval.publishing`. An engine (`ingest.engines`) decides w
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from ingest.catalog import KnownDocument, SourceRecord
 from ingest.chunking import ChunkPolicy, EmbedTexts, TokenEnds, chunk_document
 from ingest.parsers import ParsedDocument
+from ingest.reading import in_thread
 from ingest.sources import FoundFile, Source
 from ingest.titles import title_of
 from retrieval.database import Database
@@ -64,7 +64,7 @@ async def read_file(
 ) -> ReadFile:
     """Read and parse a file, unless it is what is known. Raises `ParseError`, `FileTooLargeError`,
     `FileUnreadableError` (and as such `FileReplacedError`)."""
-    content = await asyncio.to_thread(source.fetch, found, max_bytes=max_bytes)
+    content = await in_thread(source.fetch, found, max_bytes=max_bytes)
     content_hash = hashlib.sha256(content).digest()
     made_by = recipe(found.path)
     assert made_by is not None, "files without a parser are skipped by the plan"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ingest.catalog import SourceRecord, note_device
 from ingest.errors import SourceUnavailableError
 from ingest.plan import RefreshPlan
@@ -12,18 +14,27 @@ _FEW = 10
 """So many may always go, as long as something is left."""
 
 
-async def check_mounted(database: Database, record: SourceRecord, listing: Listing, *, known: int) -> None:
-    """Refuse to conclude from an empty mount point that all files were deleted."""
+async def check_mounted(
+    database: Database, record: SourceRecord, listing: Listing, *, known: Collection[str]
+) -> None:
+    """Refuse to conclude from a mount point that all files were deleted. `known`: the paths of the documents."""
     if listing.device is None or listing.device == record.device:
         return
-    if known and record.device is not None and listing.is_bare:
+    if looks_unmounted(record, listing, known=known):
         raise SourceUnavailableError(
-            f"'{record.location}' is empty and lies on another file system than before: it looks like a mount point "
-            f"whose mount is away. Its {known:,} documents stay as they are. Mount it, or remove the source "
-            f"(footnote sources remove {record.id}) if they should go."
+            f"'{record.location}' lies on another file system than before and has none of its {len(known):,} "
+            "documents: it looks like a mount point whose mount is away. They stay as they are. Mount it, or remove "
+            f"the source (footnote sources remove {record.id}) if they should go."
         )
     if listing.files:
         await note_device(database, record.id, listing.device)
+
+
+def looks_unmounted(record: SourceRecord, listing: Listing, *, known: Collection[str]) -> bool:
+    """Whether a folder lies elsewhere than before, with none of its documents: what else is in it may lie below the
+    mount, to say that it is away."""
+    lies_elsewhere = None is not listing.device != record.device is not None
+    return bool(known) and lies_elsewhere and not any(found.path in known for found in listing.files)
 
 
 def check_removals(record: SourceRecord, listing: Listing, plan: RefreshPlan, *, known: int) -> None:

@@ -113,9 +113,7 @@ class Database:
                 yield connection
         except psycopg.Error as exc:
             if isinstance(exc, psycopg.DataError) or (exc.sqlstate or "").startswith(_PROGRAM_LIMIT):
-                raise ContentRejectedError(
-                    f"the database does not take it: {exc.diag.message_primary} (SQLSTATE {exc.sqlstate})"
-                ) from exc
+                raise ContentRejectedError(f"the database does not take it: {_reason(exc)}") from exc
             if isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError):
                 raise self._unavailable(exc) from exc
             raise
@@ -190,6 +188,13 @@ def _cancellation_check() -> Callable[[], None]:
             raise asyncio.CancelledError
 
     return check
+
+
+def _reason(error: psycopg.Error) -> str:
+    """What the server said, or the driver, which refuses some things by itself and gives them no number."""
+    if error.sqlstate is None:
+        return str(error)
+    return f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})"
 
 
 async def _check(connection: Connection) -> None:

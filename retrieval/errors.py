@@ -16,6 +16,7 @@
     ├── StoreUnavailableError      the vector store cannot be reached or refuses (retryable)
     ├── ContentRejectedError       the database does not take a document's content, whatever is done
     └── ModelError                 an embedder or reranker failed while running
+        ├── ModelStoppedError      a model's process ended over a call, or had no memory (retryable)
         └── ModelUnavailableError  a model's server is away, too busy, or not what it should be (retryable)
 
 `ingest.errors` and `generation.errors` derive from the same root.
@@ -111,9 +112,16 @@ class ModelError(FootnoteError):
     """An embedder or reranker failed while running."""
 
 
+class ModelStoppedError(ModelError):
+    """A model's process ended over a call, or its device had no memory left: the text may be the reason, or the
+    machine. The same call may succeed later."""
+
+    retryable = True
+
+
 class ModelUnavailableError(ModelError):
-    """A model's server cannot be reached, is too busy, or does not answer as it should, whatever it is asked; the same
-    call may succeed later."""
+    """A model's server cannot be reached, is too busy, or does not answer as it should, whatever it is asked, or
+    none of its processes runs; the same call may succeed later."""
 
     retryable = True
 

@@ -162,18 +162,23 @@ async def _write(
             f"index {index.id}, which was being filled with vectors of {index.embedder}, was dropped or made active by "
             "somebody else meanwhile. The index that answers is as it was: run the same command again."
         )
-    cursor = await connection.execute(query("indexes.hold_chunks"), {"chunk_ids": sorted(vectors)})
+    chunk_ids = {"chunk_ids": sorted(vectors)}
+    if store.kind != "pgvector":
+        # Who gives a document readers tells the store of them. Were that in between, the copy written here would be
+        # narrower than Postgres.
+        await connection.execute(query("indexes.hold_readers"), chunk_ids)
+    cursor = await connection.execute(query("indexes.hold_chunks"), chunk_ids)
     alive = {row["id"]: row for row in await cursor.fetchall()}
     lacking = {*await _lacking(connection, store, index, sorted(alive))}
     written = [row["id"] for row in rows if row["id"] in lacking]  # a document's chunks beside one another
     for document_id, group in groupby(written, key=lambda chunk_id: alive[chunk_id]["document_id"]):
-        chunk_ids = list(group)
+        of_document = list(group)
         await store.write(
             index,
-            chunk_ids,
-            np.stack([vectors[chunk_id] for chunk_id in chunk_ids]),
+            of_document,
+            np.stack([vectors[chunk_id] for chunk_id in of_document]),
             document_id=document_id,
-            readers=alive[chunk_ids[0]]["readers"],
+            readers=alive[of_document[0]]["readers"],
             connection=connection,
         )
     return len(written)

@@ -40,7 +40,8 @@ class Filters:
         whole folder. Upper and lower case differ, as they do in paths. Accented letters fit however they are composed,
         as long as a path is of one kind. Bytes of a name that are not UTF-8 are written %XX in paths.
     media_types: of which one has to be the document's: `text/markdown`, or a family as in `text/*`.
-    modified_from, modified_before: aware times; the file's own time of last change lies in [from, before).
+    modified_from, modified_before: aware times; the file's own time of last change lies in [from, before). Of files
+        that do not come from a folder that time is not known, and they fit neither.
     metadata: names and the values that the document's metadata have to have, every one of them.
 
     Raises `InvalidRequestError` for what can fit nothing, or is no such thing.
@@ -151,6 +152,11 @@ class Selection:
             conditions.append(sql.SQL("d.path LIKE ANY(%(path_patterns)s::text[])"))
         if self.filters.media_types:
             conditions.append(sql.SQL("lower(d.media_type) LIKE ANY(%(media_type_patterns)s::text[])"))
+        if self.filters.modified_from is not None or self.filters.modified_before is not None:
+            # Elsewhere the number only tells a file's states apart.
+            conditions.append(
+                sql.SQL("d.source_id IN (SELECT o.id FROM sources AS o WHERE o.kind = 'folder')")
+            )
         if self.filters.modified_from is not None:
             conditions.append(sql.SQL("d.mtime_ns >= %(modified_from)s::bigint"))
         if self.filters.modified_before is not None:

@@ -68,10 +68,12 @@ def plan_merge(segments: Sequence[Segment], policy: SegmentPolicy) -> list[Segme
     if lost:
         return _within_reach(lost)
     by_tier = sorted(segments, key=lambda segment: (_tier(segment, policy), segment.first_chunk))
-    for _, tier in groupby(by_tier, key=lambda segment: _tier(segment, policy)):
-        together = _within_reach(list(tier))
-        if len(together) >= policy.fan_in:
-            return together
+    for _, of_tier in groupby(by_tier, key=lambda segment: _tier(segment, policy)):
+        tier = list(of_tier)
+        for first in range(len(tier) - policy.fan_in + 1):
+            together = _within_reach(tier[first:])
+            if len(together) >= policy.fan_in:
+                return together
     return []
 
 

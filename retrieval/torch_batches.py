@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from retrieval.errors import ModelError
+from retrieval.errors import ModelError, ModelStoppedError
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class BatchRunner:
             )
         except torch.OutOfMemoryError as exc:
             if len(batch) == 1:
-                raise ModelError(
+                raise ModelStoppedError(
                     f"a single text of {len(sequences[batch[0]])} tokens does not fit into the GPU's memory"
                 ) from exc
         half = len(batch) // 2

@@ -19,6 +19,7 @@ from ingest.parsing import ParserPool
 from ingest.patience import Patience
 from ingest.pipeline import recipe
 from ingest.plan import Recipe, RefreshPlan
+from ingest.reading import in_thread
 from ingest.refresh import RefreshPolicy, plan_source, refresh_source
 from ingest.reports import Failed, Manifest, Progress, RefreshReport
 from ingest.sources import Source, load_source
@@ -132,10 +133,10 @@ async def plan_path(
         below=target.below,
         adopted=adopted,
     )
-    return await asyncio.to_thread(_foresee, source, plan, made_by, max_file_bytes)
+    return await _foresee(source, plan, made_by, max_file_bytes)
 
 
-def _foresee(source: Source, plan: RefreshPlan, made_by: Recipe, max_bytes: int) -> RefreshReport:
+async def _foresee(source: Source, plan: RefreshPlan, made_by: Recipe, max_bytes: int) -> RefreshReport:
     report = RefreshReport(
         added=len(plan.added),
         renamed=len(plan.moved),
@@ -147,7 +148,7 @@ def _foresee(source: Source, plan: RefreshPlan, made_by: Recipe, max_bytes: int)
     updated, removed = [], [document.path for document in plan.removed]
     for found, known in plan.changed:
         try:
-            content = source.fetch(found, max_bytes=max_bytes)
+            content = await in_thread(source.fetch, found, max_bytes=max_bytes)
         except FileReplacedError:
             updated.append(found.path)
             continue

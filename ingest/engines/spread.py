@@ -29,6 +29,7 @@ from ingest.engines import OF_ONE_FILE, Done, Settle, Work
 from ingest.engines.blueprint import Blueprint
 from ingest.errors import FileReplacedError
 from ingest.parsers import ParsedDocument
+from ingest.parsers.text import plainly
 from ingest.patience import OUTAGES
 from ingest.pipeline import Indexed
 from ingest.stages import ReadFile, draft_file, embed_draft, read_file
@@ -97,7 +98,7 @@ async def index_in_passes(files: Sequence[Work], settle: Settle, through_all: Pa
             if _concerns_all(done.result):
                 raise done.result
             for note in done.notes:
-                logger.warning("%s: %s", done.work.found.path, note)
+                logger.warning("%s", plainly(f"{done.work.found.path}: {note}"))
             await settle(done)
         if not again:
             return

@@ -31,6 +31,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_REFUSAL_BYTES = 64 * 1024
 """What is read of an answer that is not the file: S3 says why in it."""
 
+_MOST_DIGITS = 18
+"""Of a length: as many as a bigint of Postgres holds in any case."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -48,9 +51,10 @@ class Answer:
 
     @property
     def length(self) -> int | None:
-        """How many bytes the server says that the body has."""
+        """How many bytes the server says that the body has; None where it says nothing, or more than can be."""
         announced = self.headers.get("content-length", "")
-        return int(announced) if announced.isascii() and announced.isdigit() else None
+        is_number = announced.isascii() and announced.isdigit() and len(announced) <= _MOST_DIGITS
+        return int(announced) if is_number else None
 
 
 class Fetcher:

@@ -36,6 +36,11 @@ def one_line(text: str) -> str:
     return _WHITE_SPACE.sub(" ", text).strip()
 
 
+def plainly(words: str) -> str:
+    """Words that quote a file or its name, fit for a line of a log or a terminal: what is not printed as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
 def trimmed(text: str, char_start: int, char_end: int) -> tuple[int, int]:
     """Shrink a span of `text` until it neither begins nor ends with white space; empty if it is blank."""
     part = text[char_start:char_end]

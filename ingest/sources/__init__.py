@@ -64,11 +64,6 @@ class Listing:
     device: int | None = None
     max_removed_share: float = 1.0
 
-    @property
-    def is_bare(self) -> bool:
-        """Whether there was nothing at all to list."""
-        return not (self.files or self.skipped or self.unlisted)
-
 
 class Source(Protocol):
     """A place that can be listed and read. Synchronous: callers run it in a thread."""

@@ -22,6 +22,9 @@ from ingest.sources.patterns import Patterns, printable_path
 _FINE_STEP_NS = 20_000_000
 _COARSE_STEP_NS = 2_000_000_000
 
+# What a bigint of Postgres holds: times of the years 1677 to 2262. File systems keep earlier and later ones, too.
+_EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
+
 
 def settling_time_s(mtime_ns: int, now_ns: int) -> float:
     """Return how long to wait until a file that was written at `mtime_ns` may be read.
@@ -32,6 +35,11 @@ def settling_time_s(mtime_ns: int, now_ns: int) -> float:
     step_ns = _FINE_STEP_NS if mtime_ns % 1_000_000_000 else _COARSE_STEP_NS
     age_ns = now_ns - mtime_ns
     return (step_ns - age_ns) / 1e9 if -step_ns < age_ns < step_ns else 0.0
+
+
+def _written_ns(status: os.stat_result) -> int:
+    """When a file was last written, as near as can be kept."""
+    return max(_EARLIEST_NS, min(status.st_mtime_ns, _LATEST_NS))
 
 
 class FolderSource:
@@ -143,7 +151,7 @@ class FolderSource:
             return
         listing.paths.add(shown)
         listing.files.append(
-            FoundFile(path=shown, size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, locator=locator)
+            FoundFile(path=shown, size_bytes=status.st_size, mtime_ns=_written_ns(status), locator=locator)
         )
 
     def _refuse(self, shown: str, status: os.stat_result, known: set[str]) -> str | None:
@@ -177,8 +185,8 @@ def _read(found: FoundFile, max_bytes: int) -> bytes:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise FileUnreadableError("it was replaced by something that is not a regular file")
-            if (before.st_size, before.st_mtime_ns) != (found.size_bytes, found.mtime_ns):
-                raise FileReplacedError(size_bytes=before.st_size, mtime_ns=before.st_mtime_ns)
+            if (before.st_size, _written_ns(before)) != (found.size_bytes, found.mtime_ns):
+                raise FileReplacedError(size_bytes=before.st_size, mtime_ns=_written_ns(before))
             if before.st_size > max_bytes:
                 raise FileTooLargeError.beyond(before.st_size, max_bytes)
             content = file.read(max_bytes + 1)

@@ -21,6 +21,7 @@ from selectolax.lexbor import LexborHTMLParser
 from ingest.errors import FileTooLargeError, FileUnreadableError
 from ingest.fetching.fetcher import Gunzip
 from ingest.fetching.urls import check_url, holds_key, origin_of
+from ingest.sources.patterns import visible_path
 from retrieval.errors import InvalidRequestError
 
 _GZIP = b"\x1f\x8b"
@@ -169,7 +170,8 @@ def _links(text: bytes, url: str) -> Iterator[Entry]:
             continue
         seen.add(target)
         if target.endswith("/"):
-            yield Entry(url=None, shown=target, refusal="a folder; add its address as a source of its own")
+            shown = visible_path(target)
+            yield Entry(url=None, shown=shown, refusal="a folder; add its address as a source of its own")
         else:
             yield _entry(target, url, same_host=True)
 
@@ -210,7 +212,7 @@ def _json(text: bytes, url: str) -> Iterator[Entry]:
 
 def _entry(location: str, source: str, *, lastmod: str = "", same_host: bool = False) -> Entry:
     """An entry whose address was checked. What is shown of one that was refused holds no query, which may be a key."""
-    shown = location.partition("?")[0].rpartition("@")[2][:200]
+    shown = visible_path(location.partition("?")[0].rpartition("@")[2][:200])
     try:
         url = check_url(location)
     except InvalidRequestError as exc:

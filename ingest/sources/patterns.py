@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from pathspec import GitIgnoreSpec
 
@@ -16,6 +17,14 @@ LONGEST_PATH_BYTES = 2_000
 def printable_path(path: str) -> str:
     """Return an operating-system path as Unicode, each undecodable byte as %XX."""
     return re.sub("[\udc80-\udcff]", lambda match: f"%{ord(match[0]) - 0xDC00:02X}", path)
+
+
+def visible_path(path: str) -> str:
+    """Return what may be told of a path that somebody else has made up: what is not printed, byte by byte as %XX."""
+    return "".join(
+        character if character.isprintable() else quote(character.encode("utf-8", "surrogatepass"), safe="")
+        for character in path
+    )
 
 
 def is_hidden(path: str) -> bool:

@@ -23,12 +23,14 @@ from ingest.errors import FileReplacedError, FileTooLargeError, FileUnreadableEr
 from ingest.fetching.fetcher import Answer, Fetcher
 from ingest.fetching.policies import BucketAccess
 from ingest.sources import FoundFile, Listing, Skipped, SourceSpec
-from ingest.sources.patterns import Patterns, is_hidden
+from ingest.sources.patterns import Patterns, is_hidden, visible_path
 from ingest.sources.states import state_number, state_told, state_unknown
 from retrieval.errors import InvalidRequestError
 
 _PAGE_BYTES = 16 * 1024**2
 _SIGNED_FOR_S = 600
+# Of a size: as many as a bigint of Postgres holds in any case.
+_MOST_DIGITS = 18
 
 
 class BucketSource:
@@ -55,7 +57,7 @@ class BucketSource:
             if below and found.path != below and not found.path.startswith(f"{below}/"):
                 continue
             if reason := self._refuse(found, files):
-                skipped.append(Skipped(path=found.path, reason=reason))
+                skipped.append(Skipped(path=visible_path(found.path), reason=reason))
             else:
                 files[found.path] = found
         if below and not (files or skipped):
@@ -217,7 +219,7 @@ def _objects(root: Any, encoded: bool) -> Iterator[_Object]:
         if _name(element) == "Contents":
             fields = _fields(element)
             key, size = fields.get("Key", ""), fields.get("Size", "")
-            if not key or not (size.isascii() and size.isdigit()):
+            if not key or not (size.isascii() and size.isdigit() and len(size) <= _MOST_DIGITS):
                 raise FileUnreadableError("the server's list has an object without a key or a size")
             yield _Object(
                 key=unquote_plus(key) if encoded else key,

@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.errors import ConfigurationError, FootnoteError, ModelError
+from retrieval.errors import (
+    ConfigurationError,
+    FootnoteError,
+    ModelError,
+    ModelStoppedError,
+    ModelUnavailableError,
+)
 from retrieval.processes.messages import read_array
 from retrieval.processes.process import ModelProcess, ProcessEndedError
 
@@ -78,7 +84,8 @@ class ModelPool:
     def call(self, facts: Mapping[str, Any], *, urgent: bool = False) -> NDArray[np.float32]:
         """The rows that the model answers with; an urgent call goes before all that wait.
 
-        Raises what the model raises, and `ModelError`.
+        Raises what the model raises, `ModelStoppedError` where its process ended meanwhile, `ModelUnavailableError`
+        where none runs any more, and `ModelError` where all have been closed.
         """
         device, process = self._take(urgent=urgent)
         try:
@@ -86,7 +93,7 @@ class ModelPool:
         except ProcessEndedError as exc:
             if self._closed:
                 raise _closed_error() from exc
-            raise ModelError(
+            raise ModelStoppedError(
                 f"the process with the model on {device} ended before it had answered ({exc}); "
                 "the next call starts it again"
             ) from exc
@@ -212,9 +219,9 @@ class ModelPool:
                 f"its files have changed while they were loaded; start again"
             )
 
-    def _given_up(self) -> ModelError:
+    def _given_up(self) -> ModelUnavailableError:
         ended = "; ".join(f"{place.device}: {place.why}" for place in self._places)
-        return ModelError(
+        return ModelUnavailableError(
             f"no process with the model runs any more, and each has ended {_MOST_RESTARTS} times within "
             f"{_WITHIN_S / 60:g} minutes ({ended}); they are tried again after that time"
         )

@@ -45,19 +45,22 @@ UPDATE documents SET size_bytes = %(size_bytes)s, mtime_ns = %(mtime_ns)s
 WHERE id = %(document_id)s AND content_hash = %(content_hash)s
 
 -- name: documents_with_other_readers
--- A source's documents whose readers are not those that they should have: their own, else their source's.
-SELECT id, readers, own_readers, coalesce(own_readers, %(readers)s::text[]) AS wanted, current_revision IS NULL AS is_removed
-FROM documents WHERE source_id = %(source_id)s AND readers <> coalesce(own_readers, %(readers)s::text[])
+-- A source's documents whose readers are not those that they should have: their own, else their source's, as it says by now.
+SELECT d.id, d.readers, d.own_readers, s.readers AS source_readers, d.current_revision IS NULL AS is_removed
+FROM sources AS s JOIN documents AS d ON d.source_id = s.id
+WHERE s.id = %(source_id)s AND d.readers <> coalesce(d.own_readers, s.readers)
 
 -- name: documents_with_other_metadata
--- A source's documents whose metadata are not those that they should have: their own, else their source's.
-SELECT id FROM documents WHERE source_id = %(source_id)s AND metadata <> coalesce(own_metadata, %(metadata)s::jsonb) ORDER BY id
+-- A source's documents whose metadata are not those that they should have: their own, else their source's, as it says by now.
+SELECT d.id FROM sources AS s JOIN documents AS d ON d.source_id = s.id
+WHERE s.id = %(source_id)s AND d.metadata <> coalesce(d.own_metadata, s.metadata) ORDER BY d.id
 
 -- name: set_metadata
--- What is said of documents, but for those of which something of their own is. Held in the order of their ids, as all do
--- that hold several.
-UPDATE documents SET metadata = coalesce(own_metadata, %(metadata)s)
-WHERE id IN (SELECT id FROM documents WHERE id = ANY(%(document_ids)s::uuid[]) ORDER BY id FOR UPDATE)
+-- What is said of documents: their own, else their source's. Held in the order of their ids, as all do that hold several.
+UPDATE documents AS d SET metadata = coalesce(d.own_metadata, s.metadata)
+FROM sources AS s
+WHERE s.id = d.source_id
+  AND d.id IN (SELECT id FROM documents WHERE id = ANY(%(document_ids)s::uuid[]) ORDER BY id FOR UPDATE)
 
 -- name: note_device
 -- The file system that a folder lies on.

@@ -101,6 +101,11 @@ SELECT count(*) AS chunks, coalesce(max(id), 0) AS last FROM chunks WHERE collec
 -- How many chunks a collection has.
 SELECT count(*) AS chunks FROM chunks WHERE collection_id = %(collection_id)s
 
+-- name: hold_readers
+-- The documents of some chunks, whose readers nobody changes until the end of the transaction.
+SELECT d.id FROM documents AS d
+WHERE d.id IN (SELECT c.document_id FROM chunks AS c WHERE c.id = ANY(%(chunk_ids)s)) ORDER BY d.id FOR SHARE
+
 -- name: hold_chunks
 -- Those of some chunks that still exist, with who may read them, kept from being deleted until the end of the transaction.
 SELECT c.id, c.document_id, d.readers FROM chunks AS c JOIN documents AS d ON d.id = c.document_id

@@ -85,6 +85,8 @@ def misbehave(content: bytes, file_name: str, policy: ParserPolicy) -> ParsedDoc
             raise KeyError("a bug")
         case ["note"]:
             return ParsedDocument(text="x", blocks=(), notes=("page 7 is damaged",))
+        case ["unruly_note"]:
+            return ParsedDocument(text="x", blocks=(), notes=("'\x1b[2J\nERROR \ud800' is missing",))
         case ["state"]:
             return document(
                 json.dumps(

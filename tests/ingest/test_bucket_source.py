@@ -195,3 +195,18 @@ def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delitem(sys.modules, "ingest.sources.s3", raising=False)
     with pytest.raises(ExtraMissingError, match=r"footnote-service\[s3\]"):
         load_source(SourceSpec(kind="s3", location="s3://files/"))
+
+
+def test_what_is_told_of_a_key_that_is_not_printed_can_be_kept(buckets: Buckets) -> None:
+    buckets.objects["files"] = {"a.txt": b"a", "odd\0\n.txt": b"x", ".hid\0den": b"x"}
+    listing = open_bucket(buckets).discover()
+    assert [found.path for found in listing.files] == ["a.txt"]
+    assert [entry.path for entry in listing.skipped] == [".hid%00den", "odd%00%0A.txt"]
+
+
+@pytest.mark.parametrize("size", ["9" * 19, "9" * 5000])
+def test_a_size_that_nothing_has_is_none(buckets: Buckets, size: str) -> None:
+    entry = f"<Contents><Key>a.txt</Key><Size>{size}</Size></Contents>"
+    buckets.body = f"<ListBucketResult>{entry}</ListBucketResult>".encode()
+    with pytest.raises(SourceUnavailableError, match="an object without a key or a size"):
+        open_bucket(buckets).discover()

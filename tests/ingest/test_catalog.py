@@ -139,10 +139,10 @@ async def test_a_touched_file_is_known_by_its_new_time(library: Library, databas
 async def test_documents_with_other_readers_than_their_sources_are_found(
     library: Library, database: Database
 ) -> None:
-    assert await documents_with_other_readers(database, library.record) == []
+    assert await documents_with_other_readers(database, library.record.id) == []
     for_hr = await make_source(database, str(library.root), readers=["group:hr", "user:ann"])
     ids = {document.id for document in (await known_documents(database, library.record.id)).values()}
-    others = await documents_with_other_readers(database, for_hr)
+    others = await documents_with_other_readers(database, for_hr.id)
     assert {(other.id, other.readers, other.is_removed) for other in others} == {
         (document_id, ("public",), False) for document_id in ids
     }
@@ -150,7 +150,7 @@ async def test_documents_with_other_readers_than_their_sources_are_found(
         await set_readers(
             database, library.pipeline.store, library.pipeline.index, document_id, for_hr.readers
         )
-    assert await documents_with_other_readers(database, for_hr) == []
+    assert await documents_with_other_readers(database, for_hr.id) == []
 
 
 async def test_a_source_takes_over_the_sources_inside_of_it(library: Library, database: Database) -> None:

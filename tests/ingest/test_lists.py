@@ -179,3 +179,17 @@ def test_a_bomb_goes_off_at_the_limit() -> None:
         parse(bomb)
     assert tracemalloc.get_traced_memory()[1] < 8 * 1024**2
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "https://files.example/odd\0.txt\n",
+        '["https://files.example/odd\\u0000.txt"]',
+        '["https://files.example/\\ud800.txt"]',
+    ],
+)
+def test_what_is_told_of_an_address_that_is_none_can_be_kept(content: str) -> None:
+    [entry] = parse(content).entries
+    assert entry.url is None
+    assert entry.shown.isprintable()

@@ -304,6 +304,16 @@ async def test_what_was_left_out_is_logged(misbehaving: ParserPool, caplog: pyte
     assert "page 7 is damaged" in caplog.text
 
 
+async def test_what_a_note_quotes_of_a_file_stays_within_its_line(
+    misbehaving: ParserPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        await misbehaving.parse(b"unruly_note", file_name="a\n.pdf")
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        r"a\n.pdf: '\x1b[2J\nERROR \ud800' is missing"
+    ]
+
+
 async def test_cancelling_the_caller_ends_the_work() -> None:
     async with ParserPool(ParserPolicy(), workers=1, time_limit_s=60, parse=misbehave) as pool:
         before = await pid(pool)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -64,3 +65,14 @@ async def test_what_does_not_pass_by_itself_is_not_tried_again(
     with pytest.raises(ContentRejectedError):
         await patience(60).wait_out(call)
     assert call.calls == 1
+
+
+async def test_patience_begins_with_the_first_failure_however_long_the_work_before_it_took(
+    patience: Callable[[float], Patience],
+) -> None:
+    class Slow(Flaky):
+        async def __call__(self) -> int:
+            await asyncio.sleep(0.2)  # a large file, parsed and embedded before the database is asked
+            return await super().__call__()
+
+    assert await patience(0.15).wait_out(Slow(DatabaseUnavailableError("away"), times=1)) == 2

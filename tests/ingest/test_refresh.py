@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +20,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from ingest.catalog import KnownDocument, find_source
-from ingest.errors import ParsersUnavailableError, SourceUnavailableError
-from ingest.failures import list_failures
+from ingest.errors import ParserStoppedError, ParsersUnavailableError, SourceUnavailableError
+from ingest.failures import TRIES_WHEN_STOPPED, list_failures
+from ingest.parsers import ParsedDocument
 from ingest.patience import Patience
 from ingest.plan import plan_refresh
 from ingest.refresh import RefreshPolicy, refresh_source
@@ -26,9 +30,23 @@ from ingest.reports import RefreshReport, add_up
 from ingest.sources import FoundFile, Listing, Skipped, Unlisted
 from retrieval.database import Database
 from retrieval.documents import find_document, find_revision
-from retrieval.errors import DatabaseUnavailableError, ModelUnavailableError, NotFoundError
+from retrieval.errors import (
+    DatabaseUnavailableError,
+    ModelStoppedError,
+    ModelUnavailableError,
+    NotFoundError,
+)
 from retrieval.records import Scope
-from tests.ingest.fakes import DAMAGED, MAX_FILE_BYTES, UNLUCKY, Library, Told, indexed, open_library
+from tests.ingest.fakes import (
+    DAMAGED,
+    MAX_FILE_BYTES,
+    UNLUCKY,
+    InlineParser,
+    Library,
+    Told,
+    indexed,
+    open_library,
+)
 
 PATHS = ["a.txt", "b.md", "x.bin", "d/a.txt", "d/e/a.txt", "d/e/x.bin", "d/ea.txt", "de/a.txt", "f/a.txt"]
 FOLDERS = ["d", "d/e", "de", "f"]
@@ -310,6 +328,26 @@ async def test_a_damaged_file_fails_alone_and_its_old_content_goes(
     assert (failures["3.txt"].retryable, failures["3.txt"].attempts) == (False, 1)
 
 
+async def test_a_file_whose_parser_is_stopped_keeps_its_old_content_until_it_is_given_up(
+    library: Library, database: Database
+) -> None:
+    class Stopped(InlineParser):
+        async def parse(self, content: bytes, *, file_name: str) -> ParsedDocument:
+            raise ParserStoppedError(f"{file_name} was given up: parsing it took longer than 120 seconds")
+
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    library.write({"a.txt": "one more"})
+    library.pipeline = replace(library.pipeline, parser=Stopped())
+    for _ in range(TRIES_WHEN_STOPPED - 1):
+        report = await library.refresh()
+        assert (report.removed, [failed.retryable for failed in report.failed]) == (0, [True])
+        assert (await indexed(database))["a.txt"].text == "one"
+    report = await library.refresh()
+    assert (report.removed, [failed.retryable for failed in report.failed]) == (1, [False])
+    assert await indexed(database) == {}
+
+
 async def test_a_file_that_outgrows_the_limit_loses_its_old_content(library: Library) -> None:
     library.write({"a.txt": "small"})
     await library.refresh()
@@ -342,6 +380,22 @@ async def test_a_model_that_fails_keeps_the_old_content(library: Library) -> Non
         "failed": {"a.txt": "the model words failed on this text"},
     }
     assert await texts(library) == {"a.txt": "one", "b.txt": "two more"}
+
+
+async def test_a_file_over_which_a_model_s_process_ends_is_tried_again_until_it_is_given_up(
+    library: Library,
+) -> None:
+    async def end() -> None:
+        raise ModelStoppedError("the process with the model on cuda:0 ended before it had answered (Killed)")
+
+    library.write({"a.txt": "one"})
+    library.embedder.before = end
+    for tried in range(1, TRIES_WHEN_STOPPED + 1):
+        [failed] = (await library.refresh()).failed
+        assert failed.retryable == (tried < TRIES_WHEN_STOPPED)
+    library.embedder.before = None
+    assert outcome(await library.refresh()).keys() == {"failed"}
+    assert outcome(await library.refresh(retry_failed=True)) == {"added": 1}
 
 
 async def test_failures_are_remembered_until_the_file_is_mended_or_gone(
@@ -645,6 +699,29 @@ async def test_an_empty_folder_on_another_file_system_is_a_mount_that_is_away(
     assert outcome(await library.refresh()) == {"removed": 1}
 
 
+@pytest.mark.parametrize("below_the_mount", [".keep", "NOT MOUNTED.txt"])
+async def test_a_mount_point_that_says_so_itself_is_a_mount_that_is_away(
+    library: Library, database: Database, below_the_mount: str
+) -> None:
+    library.write({"a.txt": "one"})
+    await library.refresh()
+    (library.root / "a.txt").unlink()
+    library.write({below_the_mount: "the disk is away"})
+    there = (await find_source(database, library.record.id)).source
+    library.record = replace(there, device=-1)
+    with pytest.raises(SourceUnavailableError, match=r"has none of its 1 documents.*mount"):
+        await library.refresh()
+    assert (await texts(library)).keys() == {"a.txt"}
+
+
+async def test_a_folder_that_moves_to_another_disk_with_its_files_goes_on(library: Library) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    (library.root / "a.txt").unlink()
+    library.record = replace(library.record, device=-1)
+    assert outcome(await library.refresh()) == {"removed": 1, "unchanged": 1}
+
+
 async def test_a_run_that_is_cancelled_is_completed_by_the_next(library: Library) -> None:
     library.write({f"{n:02}.txt": f"text number {n}" for n in range(20)})
 
@@ -673,3 +750,101 @@ def test_the_sum_of_reports_counts_everything() -> None:
     total = add_up([one, one])
     assert (total.added, total.updated, total.removed, total.unchanged) == (2, 4, 6, 8)
     assert (total.chunks, total.seconds, len(total.skipped), total.failed) == (10, 1.0, 2, [])
+
+
+@pytest.mark.parametrize("year", [2400, 1600])
+async def test_a_file_whose_time_no_database_can_hold_is_taken_in_like_others(
+    library: Library, year: int
+) -> None:
+    library.write({"a.txt": "one", "odd.txt": "from another age", "broken.txt": DAMAGED})
+    seconds = int((datetime(year, 1, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    for name in ("odd.txt", "broken.txt"):
+        os.utime(library.root / name, ns=(seconds * 10**9, seconds * 10**9))
+    report = await library.refresh()
+    assert (report.added, [failed.path for failed in report.failed]) == (2, ["broken.txt"])
+    assert outcome(await library.refresh())["unchanged"] == 2
+
+
+async def test_readers_that_are_taken_away_during_a_run_stay_away_when_it_ends(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"b.txt": "two more", "c.txt": "three"})
+    long_run = await open_library(database, library.root)
+
+    async def close_to_all_but_one_group() -> None:
+        long_run.embedder.before = None
+        await (await open_library(database, library.root, readers=["group:hr"])).refresh()
+
+    long_run.embedder.before = close_to_all_but_one_group
+    await long_run.refresh(in_flight=1)
+    assert {document.readers for document in (await indexed(database)).values()} == {("group:hr",)}
+
+
+async def test_readers_that_are_added_during_a_run_get_nothing_that_it_read_before(
+    library: Library, database: Database
+) -> None:
+    """The file is mended, and only then opened to all: what a run has taken from it by then is for nobody new."""
+    library.write({"a.txt": "one", "b.txt": "two"})
+    before = await open_library(database, library.root, readers=["group:hr"])
+    await before.refresh()
+    before.write({"b.txt": "two with a salary"})
+
+    async def open_to_all() -> None:
+        before.write({"b.txt": "two without"})
+        await database.execute("UPDATE sources SET readers = '{public}'")
+
+    before.embedder.before = open_to_all
+    await before.refresh(in_flight=1)
+    assert await texts_for(database, "public") == set()
+    await (await open_library(database, library.root)).refresh()
+    assert await texts_for(database, "public") == {"a.txt: one", "b.txt: two without"}
+
+
+async def test_what_is_said_of_a_source_during_a_run_holds_when_it_ends(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.txt": "two"})
+    await library.refresh()
+    library.write({"b.txt": "two more", "c.txt": "three"})
+
+    async def say_something_else() -> None:
+        await database.execute('UPDATE sources SET metadata = \'{"team": "legal"}\'')
+
+    library.embedder.before = say_something_else
+    await library.refresh(in_flight=1)
+    rows = await database.fetch_all("SELECT metadata FROM documents")
+    assert [row["metadata"] for row in rows] == [{"team": "legal"}] * 3
+
+
+async def test_a_reason_that_quotes_what_no_database_takes_is_one_file_s_failure(
+    library: Library, database: Database
+) -> None:
+    library.write({"a.txt": "one", "b.epub": book_without(chapter="gone%00%1B[2J%0A.xhtml")})
+    report = await library.refresh()
+    assert (report.added, [failed.path for failed in report.failed]) == (1, ["b.epub"])
+    [failure] = await list_failures(database)
+    assert "(gone\\x00" in failure.error
+    assert failure.error.isprintable()
+    state = await find_source(database, library.record.id)
+    assert state.last_report == report.as_json()
+
+
+def book_without(*, chapter: str) -> bytes:
+    """An EPUB whose one chapter is missing."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+            '<rootfile full-path="book.opf"/></rootfiles></container>',
+        )
+        archive.writestr(
+            "book.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf"><manifest>'
+            f'<item id="a" href="{chapter}" media-type="application/xhtml+xml"/>'
+            '</manifest><spine><itemref idref="a"/></spine></package>',
+        )
+    return content.getvalue()

@@ -1,10 +1,14 @@
-"""The pool of connections: who is cancelled while waiting for one ends, in whatever moment that is."""
+"""The pool of connections: who is cancelled while waiting for one ends, in whatever moment that is; what is refused
+says why."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from retrieval.database import Database
+from retrieval.errors import ContentRejectedError
 
 
 async def test_a_cancellation_is_heeded_in_any_moment_around_getting_a_connection(dsn: str) -> None:
@@ -40,3 +44,15 @@ async def _cancel_while_waiting(database: Database, turns: int) -> None:
         await holding
     finally:
         waiting.cancel()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("a\0b", "cannot contain NUL"), ("nine", r"invalid input syntax for type integer.* \(SQLSTATE 22P02\)")],
+)
+async def test_what_driver_or_server_do_not_take_is_refused_with_their_reason(
+    dsn: str, value: str, reason: str
+) -> None:
+    async with Database(dsn, max_connections=1) as database:
+        with pytest.raises(ContentRejectedError, match=reason):
+            await database.fetch_one("SELECT %(value)s::text::integer AS n", {"value": value})

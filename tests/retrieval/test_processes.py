@@ -28,6 +28,8 @@ from retrieval.errors import (
     FootnoteError,
     InvalidRequestError,
     ModelError,
+    ModelStoppedError,
+    ModelUnavailableError,
     WeightsError,
 )
 from retrieval.processes.devices import names_several, split_devices
@@ -163,6 +165,12 @@ def test_a_process_that_dies_fails_its_own_call_and_is_started_again(number: int
         assert len(first & set(pool.pids())) == 1
 
 
+def test_a_text_over_which_a_process_died_is_tried_again_by_a_later_run() -> None:
+    with pool_of("cpu:0") as pool, pytest.raises(ModelStoppedError) as stopped:
+        pool.call({"signal": signal.SIGKILL})
+    assert stopped.value.retryable
+
+
 def test_the_death_of_an_idle_process_costs_no_call(caplog: pytest.LogCaptureFixture) -> None:
     with pool_of() as pool:
         victims = pool.pids()
@@ -179,9 +187,12 @@ def test_a_process_that_dies_again_and_again_is_given_up_for_a_time(monkeypatch:
     monkeypatch.setattr("retrieval.processes.pool._WITHIN_S", 8.0)
     with pool_of("cpu:0") as pool:
         for _ in range(3):
-            with pytest.raises(ModelError, match="ended before it had answered"):
+            with pytest.raises(ModelStoppedError, match="ended before it had answered"):
                 pool.call({"signal": signal.SIGKILL})
-        with pytest.raises(ModelError, match=r"no process with the model runs any more.*cpu:0: Killed"):
+        # What is ingested waits for it then, and is not put down as many files that failed.
+        with pytest.raises(
+            ModelUnavailableError, match=r"no process with the model runs any more.*cpu:0: Killed"
+        ):
             pool.call({"texts": ["a"]})
         time.sleep(8)
         assert pool.call({"texts": ["a"]}).tolist() == [[1, 97]]

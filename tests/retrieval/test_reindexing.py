@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from retrieval.errors import IndexBusyError, IndexMismatchError, ModelError
 from retrieval.indexes import active_index
 from retrieval.lexical import Bm25Policy
+from retrieval.readers import set_readers
+from retrieval.records import Scope
 from retrieval.removing import remove_document
 from retrieval.search import SearchPolicy
 from retrieval.stores import Index
@@ -29,6 +32,7 @@ from tests.retrieval.rebuilding import (
     hits,
     into_active,
     rebuild,
+    searcher,
     states,
     twenty_documents,
 )
@@ -301,3 +305,42 @@ async def test_an_index_whose_vectors_are_lost_is_built_anew(in_postgres: Corpus
     await rebuild(in_postgres)
     assert len(await found(in_postgres, OTHER, "badger")) == 40
     assert await findings(in_postgres) == set()
+
+
+class _Interrupted(QdrantStore):
+    """Lets something happen in the midst of one write, and waits for it a moment."""
+
+    meanwhile: Callable[[], Coroutine[Any, Any, None]] | None = None
+    happened: asyncio.Task[None] | None = None
+
+    async def write(self, *told: Any, **named: Any) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            self.happened = asyncio.create_task(meanwhile())
+            await asyncio.wait([self.happened], timeout=0.5)
+        await super().write(*told, **named)
+
+
+async def test_readers_that_are_given_while_a_chunk_is_written_are_in_the_new_index_s_copy(
+    module_dsn: str,
+) -> None:
+    """A copy that named too few would hide the document from them, once the new index answers."""
+    store = _Interrupted()
+    async with twenty_documents(module_dsn, store) as corpus:
+
+        async def publish_and_open(new: object, former: object) -> bool:
+            published = await corpus.add("late.txt", "a heron waits", readers=["user:ann"])
+            store.meanwhile = lambda: set_readers(
+                corpus.database, store, corpus.index, published.document_id, ["user:ann", "user:bob"]
+            )
+            return True
+
+        assert (await rebuild(corpus, approve=publish_and_open)).switched
+        assert store.happened is not None
+        await store.happened
+        seen = await searcher(corpus, OTHER).search(
+            corpus.collection, "heron", k=50, scope=Scope.of(["user:bob"])
+        )
+        assert "a heron waits" in {hit.passage.text for hit in seen}
+        assert await findings(corpus) == set()
+    await store.close()

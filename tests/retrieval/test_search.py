@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from retrieval.collections import ensure_collection
 from retrieval.database import Database
 from retrieval.errors import IndexMismatchError, InvalidRequestError
-from retrieval.filters import Filters
+from retrieval.filters import NO_FILTERS, Filters
 from retrieval.fusion import FusionPolicy, fuse
 from retrieval.lexical import Bm25Policy, lexical_scores, read_question
 from retrieval.passages import PassagePolicy
@@ -29,6 +30,7 @@ from retrieval.stores.pgvector import PgvectorStore
 from tests.retrieval.corpus import BagOfWords, Corpus, QueryBagOfWords, make_corpus, shared_database
 
 EVERYTHING = Scope.everything()
+MILLENNIUM = datetime(2000, 1, 1, tzinfo=UTC)
 ANIMALS = [
     "badgers dig tunnels below the garden",
     "foxes run through the garden at night",
@@ -523,3 +525,23 @@ async def test_filters_narrow_both_lists(corpus: Corpus) -> None:
             corpus.collection, question, k=5, scope=EVERYTHING, filters=Filters(paths=("docs/*",))
         )
         assert texts(found) == ["badgers dig"]
+
+
+async def test_a_file_of_which_nobody_says_when_it_was_changed_has_no_time(corpus: Corpus) -> None:
+    """What is kept of a file of the web tells its states apart, and would be any day up to 2262."""
+    draft = replace(corpus.draft("a.txt", ["badgers dig"]), mtime_ns=2**62)
+    await corpus.publish(draft)
+    later, earlier = Filters(modified_from=MILLENNIUM), Filters(modified_before=MILLENNIUM)
+
+    async def hits(filters: Filters = NO_FILTERS) -> list[Hit]:
+        return await searcher(corpus).search(
+            corpus.collection, "badgers", k=5, scope=EVERYTHING, filters=filters
+        )
+
+    assert [hit.passage.modified_at and hit.passage.modified_at.year for hit in await hits()] == [2116]
+    assert [len(await hits(later)), len(await hits(earlier))] == [1, 0]
+    await corpus.database.execute(
+        "UPDATE sources SET kind = 'web' WHERE id = %(id)s", {"id": corpus.source_id}
+    )
+    assert [hit.passage.modified_at for hit in await hits()] == [None]
+    assert [len(await hits(later)), len(await hits(earlier))] == [0, 0]

@@ -200,6 +200,13 @@ def test_segments_that_lie_too_far_apart_for_one_stay_apart() -> None:
     assert plan_merge([segment(1, 10), segment(2, 10, first=2**25)], policy) == []
 
 
+def test_a_segment_that_no_other_is_near_does_not_keep_the_others_apart() -> None:
+    """A collection that was begun long ago goes on while others take the chunk ids in between."""
+    policy = SegmentPolicy(fan_in=3)
+    near = [segment(number, 10, first=2**26 + 10 * number) for number in (2, 3, 4)]
+    assert plan_merge([segment(1, 10), *near], policy) == near
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 10**6), st.floats(0, 15, allow_nan=False)), max_size=12),
     st.integers(1, 20_000),

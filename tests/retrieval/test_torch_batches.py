@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.errors import ModelError
+from retrieval.errors import ModelError, ModelStoppedError
 
 pytestmark = pytest.mark.extras
 
@@ -87,7 +87,7 @@ def test_out_of_memory_halves_the_batch_and_those_that_follow_and_says_so(
 
 
 def test_a_text_that_does_not_fit_alone_is_a_model_error() -> None:
-    with pytest.raises(ModelError, match="a single text of 50 tokens does not fit"):
+    with pytest.raises(ModelStoppedError, match="a single text of 50 tokens does not fit"):
         _runner(Device(memory_tokens=40), 1000).run(_sequences(LENGTHS))
 
 

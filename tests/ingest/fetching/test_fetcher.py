@@ -269,3 +269,9 @@ async def test_a_proxy_of_the_environment_is_not_asked(site: Site, monkeypatch: 
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert (await get(f"{site.url}/a.txt")).body == b"direct"
+
+
+@pytest.mark.parametrize("announced", ["9" * 19, "9" * 5000, "-1", "1,000", ""])
+def test_a_length_that_nothing_has_is_not_known(announced: str) -> None:
+    answer = Answer(url="https://files.example/", status=200, headers={"content-length": announced})
+    assert answer.length is None
