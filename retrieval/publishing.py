@@ -31,7 +31,7 @@ _CHUNKS_A_STATEMENT = 2_000
 
 
 class DocumentChangedError(FootnoteError):
-    """Another run published the same document in between; prepare it again."""
+    """Another run or upload changed the same document in between; prepare it again."""
 
     retryable = True
 
@@ -102,6 +102,7 @@ async def publish(
     """
     async with database.transaction() as connection:
         held, stored = await _hold(connection, index, draft)
+        await _check_upload(connection, draft, held)
         document_id: UUID = held["id"]
         draft = _with_own(draft, held)
         if held["current_revision"] and (bytes(held["content_hash"]), held["recipe"]) == (
@@ -171,6 +172,29 @@ async def _hold(
         )
     assert row is not None, "publishing.lock_document returns a row"
     return row, {bytes(chunk["text_hash"]): chunk["id"] for chunk in chunks}
+
+
+async def _check_upload(connection: Connection, draft: RevisionDraft, held: DictRow) -> None:
+    """Refuse new content of which it is not known who may read it: an upload that ended between its file and its word.
+
+    Content that was published before is nothing new, whatever has become of its file's time.
+    """
+    if bytes(held["content_hash"]) == draft.content_hash:
+        return
+    cursor = await connection.execute(
+        query("publishing.other_upload"),
+        {
+            "source_id": draft.source_id,
+            "path": draft.path,
+            "size_bytes": draft.size_bytes,
+            "mtime_ns": draft.mtime_ns,
+        },
+    )
+    if await cursor.fetchone() is not None:
+        raise DocumentChangedError(
+            f"'{draft.path}' is not the file that was uploaded last: it is being uploaded again, or an upload was "
+            "broken off. Upload it again if this stays."
+        )
 
 
 def _with_own(draft: RevisionDraft, held: DictRow) -> RevisionDraft:

@@ -16,6 +16,11 @@ RETURNING id, current_revision, content_hash, recipe, readers, own_readers, own_
 SELECT id, text_hash FROM chunks
 WHERE document_id = (SELECT id FROM documents WHERE source_id = %(source_id)s AND path = %(path)s)
 
+-- name: other_upload
+-- Whether a document's file is not the one whose upload was completed last.
+SELECT FROM uploads AS u JOIN documents AS d ON d.id = u.document_id
+WHERE d.source_id = %(source_id)s AND d.path = %(path)s AND (u.size_bytes, u.mtime_ns) <> (%(size_bytes)s, %(mtime_ns)s)
+
 -- name: insert_chunks
 -- New chunks of a document with their words; what lexical search needs is computed here, once. No segment has them yet.
 WITH added AS (

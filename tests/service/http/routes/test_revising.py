@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,12 +13,14 @@ from uuid import UUID
 import httpx
 import pytest
 
+from ingest.catalog import list_sources, want_refresh
 from ingest.reports import Fate
 from retrieval.database import Database
+from retrieval.errors import DatabaseUnavailableError
 from service.footnote import Footnote
 from service.schedule import refresh_due
 from service.sections import IngestSettings, UploadsSettings
-from service.uploads import uploads_folder
+from service.uploads import _move, uploads_folder
 from tests.service.http.conftest import House, open_house
 from tests.service.http.taking_in import take_in
 
@@ -61,6 +64,11 @@ async def hits(house: House, query: str, headers: Headers, collection: str = "de
     if response.status_code == 404:
         return []
     return [hit["text"] for hit in response.json()["hits"]]
+
+
+async def want_refresh_of_all(database: Database) -> None:
+    for state in await list_sources(database):
+        await want_refresh(database, state.source.id)
 
 
 @pytest.fixture
@@ -173,6 +181,46 @@ async def test_a_file_opened_to_more_readers_shows_them_its_new_text_alone(
     await take_in(house.footnote)
     assert (await show(house, document, {})).json()["revision"] == 2
     assert (await house.client.get(f"/v1/documents/{document['id']}/text?revision=1")).status_code == 404
+
+
+async def test_a_file_whose_upload_was_broken_off_is_told_to_nobody(
+    house: House, editor: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def move_and_break_off(*arguments: Any) -> int:
+        _move(*arguments)
+        raise DatabaseUnavailableError("away")
+
+    document = await uploaded(house, editor, "a.md", CATS)
+    await take_in(house.footnote)
+    with monkeypatch.context() as breaking:
+        breaking.setattr("service.uploads._move", move_and_break_off)
+        response = await upload(house, editor, ("a.md", DOGS), readers="group:hr")
+    assert response.status_code == 503
+    await want_refresh_of_all(house.footnote.database)
+    [run] = await take_in(house.footnote)
+    assert run.report is not None
+    assert [(failed.path, failed.retryable) for failed in run.report.failed] == [("a.md", True)]
+    assert "Upload it again" in run.report.failed[0].error
+    for headers in ({}, editor):
+        assert not any("Dogs" in text for text in await hits(house, "Dogs bark", headers))
+        assert any("Cats" in text for text in await hits(house, "Cats sleep", headers))
+    assert (await uploaded(house, editor, "a.md", DOGS, readers="group:hr"))["id"] == document["id"]
+    await take_in(house.footnote)
+    assert await hits(house, "Dogs bark", {}) == []
+    assert any("Dogs" in text for text in await hits(house, "Dogs bark", editor))
+
+
+async def test_a_folder_of_uploads_that_was_restored_with_other_times_is_as_it_was(
+    house: House, editor: Headers
+) -> None:
+    await uploaded(house, editor, "a.md", CATS)
+    await take_in(house.footnote)
+    [file] = uploads_folder(house.footnote.settings).rglob("a.md")
+    os.utime(file, (1, 1))
+    await want_refresh_of_all(house.footnote.database)
+    [run] = await take_in(house.footnote)
+    assert run.report is not None
+    assert (run.report.unchanged, run.report.failed) == (1, [])
 
 
 HOSTILE = [
