@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from retrieval.stores import Index, VectorStore
 from service.settings import Settings
 
 _INCOMING = ".incoming"
+_LEFT_BEHIND_S = 86_400
+"""Not written to for so long, a file is coming in no more: whoever received it has ended."""
 _MAX_LAYERS = 1_000
 _STEP_NS = 20_000_000
 """In what steps file systems keep times, at most (`ingest/sources/folder.py`)."""
@@ -73,9 +76,16 @@ def uploads_folder(settings: Settings) -> Path:
 
 
 def incoming_file(settings: Settings) -> Path:
-    """A new place for a file that is coming in, on the file system on which it will stay."""
+    """A new place for a file that is coming in, on the file system on which it will stay.
+
+    Files that processes which were killed have left there are removed.
+    """
     folder = uploads_folder(settings) / _INCOMING
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # it has just come in
+            if file.stat().st_mtime < time.time() - _LEFT_BEHIND_S:
+                file.unlink()
     return folder / uuid4().hex
 
 

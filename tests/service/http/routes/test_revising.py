@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -208,6 +209,16 @@ async def test_a_file_whose_upload_was_broken_off_is_told_to_nobody(
     await take_in(house.footnote)
     assert await hits(house, "Dogs bark", {}) == []
     assert any("Dogs" in text for text in await hits(house, "Dogs bark", editor))
+
+
+async def test_what_a_killed_process_had_received_is_removed_in_time(house: House, editor: Headers) -> None:
+    incoming = uploads_folder(house.footnote.settings) / ".incoming"
+    incoming.mkdir(parents=True)
+    for name, age_s in (("lost", 100_000), ("coming", 0)):
+        (incoming / name).write_bytes(CATS)
+        os.utime(incoming / name, (time.time() - age_s,) * 2)
+    await uploaded(house, editor, "a.md", CATS)
+    assert [file.name for file in incoming.iterdir()] == ["coming"]
 
 
 async def test_a_folder_of_uploads_that_was_restored_with_other_times_is_as_it_was(
