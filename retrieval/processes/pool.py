@@ -178,21 +178,23 @@ class ModelPool:
         place.starting.start()
 
     def _start_again(self, place: _Place) -> None:
-        why = ""
+        why = "a fault that nobody foresaw"
         try:
             self._compare(place, self._load(place))
+            why = ""
         except FootnoteError as exc:
             why = str(exc)
             if not self._closed:
                 _log.error("%s: the model cannot be loaded again: %s", place.device, why)
-        with self._change:
-            place.starting = None
-            failed = place.process if why else None
-            if why:
-                place.why, place.process = why, None
-            self._change.notify_all()
-        if failed is not None:
-            failed.end()
+        finally:
+            with self._change:
+                place.starting = None
+                failed = place.process if why else None
+                if why:
+                    place.why, place.process = why, None
+                self._change.notify_all()
+            if failed is not None:
+                failed.end()
 
     def _load(self, place: _Place) -> dict[str, Any]:
         """Start a place's process and have it load the model; returns the model's facts."""

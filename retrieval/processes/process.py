@@ -18,7 +18,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from retrieval.processes.messages import read_error, receive, send
@@ -45,11 +45,12 @@ class ModelProcess:
     def __init__(self, device: str, *, threads: int) -> None:
         """Raises `ProcessEndedError` where no process can be started."""
         self.device = device
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
         try:
-            self._process, self._connection = _launch(self._words.fileno(), threads)
-        except OSError as exc:  # no memory, no process
-            self._words.close()
+            with ExitStack() as unless_it_runs:
+                self._words = unless_it_runs.enter_context(tempfile.TemporaryFile())
+                self._process, self._connection = _launch(self._words.fileno(), threads)
+                unless_it_runs.pop_all()  # `end` closes it
+        except OSError as exc:  # no memory, no process, no room for its words
             raise ProcessEndedError(f"cannot be started: {exc.strerror}") from exc
         self._numbers = itertools.count()
         self._sending = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import os
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,22 @@ def test_a_model_that_cannot_be_loaded_again_says_why(
             pool.call({"signal": signal.SIGKILL})
         with pytest.raises(ModelError, match="cpu:0: no weights for cpu:0"):
             pool.call({"texts": ["a"]})
+
+
+def test_a_machine_without_room_for_a_process_s_words_is_told_and_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pool_of("cpu") as pool:
+        monkeypatch.setattr("retrieval.processes.process.tempfile.TemporaryFile", full)
+        [pid] = pool.pids()
+        os.kill(pid, signal.SIGKILL)
+        with suppress(ModelStoppedError):  # which the call gets that comes before it is known
+            pool.call({"texts": ["d"]})
+        with pytest.raises(ModelUnavailableError, match="No space left on device"):
+            pool.call({"texts": ["d"]})
 
 
 def test_a_call_that_takes_too_long_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
