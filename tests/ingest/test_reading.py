@@ -24,7 +24,8 @@ from ingest.sources import FoundFile, Listing
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import asyncio, time
+import asyncio, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job is started without
 from ingest.reading import in_thread
 
 def read_forever():

@@ -309,6 +309,7 @@ def test_an_index_moves_from_the_default_embedder_to_one_behind_a_server(
         "EMBEDDER__BASE_URL": server.url,
         "EMBEDDER__LOCATION": "inside",
         "EMBEDDER__TOKENIZER": "bge-small-en-v1.5",
+        "INGEST__NICE": "0",  # the tests go on in this process
     }.items():
         monkeypatch.setenv(f"FOOTNOTE_{name}", value)
     assert call("ingest", str(folder))["added"] == 2
