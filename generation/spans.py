@@ -73,6 +73,10 @@ _NUMBER = re.compile(
 _NAME = re.compile(
     r"(?<![\w.])[^\W\d_a-z][\w'’.-]*[\w'’](?:\s+(?:(?:of|the|de|von|van|der|la|le|du|di|da|del|al|bin|and)\s+){0,2}[^\W\d_a-z][\w'’-]*)*"
 )
+_RANGE_BEFORE = re.compile(
+    r"\d(?:st|nd|rd|th)?\s*(?:\b(?:to|until|till|through|and|or)\b|[-–—/])\s*(?:the\s+)?$", re.IGNORECASE
+)
+_RANGE_AFTER = re.compile(r"\s*(?:\b(?:to|until|till|through)\b|[-–—/])\s*(?:the\s+)?\d", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 _SHORT_WORDS = frozenset(
     _WORD.findall(
@@ -119,11 +123,19 @@ async def find_span(question: str, sentence: str, scorer: PairScorer) -> Span | 
 
 def _only_one(kind: Kind, question: str, sentence: str) -> Span | None:
     named = {*_folded(question)}
-    spans = [span for span in _spans(kind, sentence) if not {*_folded(span.text)} <= named]
+    every = list(_spans(kind, sentence))
+    if kind == "date" and any(_is_half(span, sentence) for span in every):
+        return None
+    spans = [span for span in every if not {*_folded(span.text)} <= named]
     if kind != "date":
         spans = [span for span in spans if _stands_beside(span, sentence, question, after=kind == "number")]
     different = {" ".join(_folded(span.text)): span for span in reversed(spans)}
     return next(iter(different.values())) if len(different) == 1 else None
+
+
+def _is_half(span: Span, sentence: str) -> bool:
+    """Whether a span is one end of what the sentence tells: "9 May" of "3 to 9 May"."""
+    return bool(_RANGE_BEFORE.search(sentence[: span.start]) or _RANGE_AFTER.match(sentence, span.end))
 
 
 def _spans(kind: Kind, sentence: str) -> Iterator[Span]:
@@ -145,6 +157,8 @@ def _spans(kind: Kind, sentence: str) -> Iterator[Span]:
             start = _after_opener(sentence, start, end)
         text = sentence[start:end]
         start += len(text) - len(text.lstrip())
+        if text.endswith(".") and end == len(sentence.rstrip()):
+            end -= 1  # the sentence's
         if start < end:
             yield Span(start=start, end=end, text=sentence[start:end])
 

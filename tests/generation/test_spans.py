@@ -100,3 +100,22 @@ async def test_what_needs_no_model_asks_none() -> None:
 async def test_any_text_is_taken(question: str, sentence: str) -> None:
     span = await find_span(f"How many {question}", sentence, Scorer())
     assert span is None or sentence[span.start : span.end] == span.text
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The lift is out of service from 3 to 9 May.",
+        "The lift is out of service from 3–9 May.",
+        "The lift is out of service from May 3 to 9.",
+        "The lift is out of service between the 3rd and the 9th of May.",
+    ],
+)
+async def test_one_end_of_a_period_is_no_answer(sentence: str) -> None:
+    assert await find_span("When is the lift out of service?", sentence, Scorer()) is None
+
+
+async def test_a_sentence_s_full_stop_is_no_part_of_a_date() -> None:
+    span = await find_span("When is the lift mended?", "The lift is mended on 9 May.", Scorer())
+    assert span is not None
+    assert span.text == "9 May"
